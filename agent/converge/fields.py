@@ -1,0 +1,78 @@
+"""The types of which specs are made. Imported only when a profile is validated (it needs pydantic).
+
+Use them in a spec's annotations; import them there under TYPE_CHECKING (see provider.Spec).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from converge import modes
+
+_ACCOUNT = r"^[a-z_][a-z0-9_.-]{0,30}[a-z0-9_$-]?$"
+
+
+def Doc(text: str) -> Any:  # noqa: N802  reads as a type in annotations
+    """Describe an attribute, for `converge kinds` and the JSON schema."""
+    return Field(description=text)
+
+
+def Matching(pattern: str, what: str) -> Any:  # noqa: N802
+    """Accept only strings that match the whole pattern; `what` names them in the message."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _absolute_path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError(f"{value!r} is not an absolute path")
+    parts = value.split("/")
+    if ".." in parts or "\0" in value or "\n" in value:
+        raise ValueError(f"{value!r}: `..`, NUL and line breaks are not allowed in a path")
+    if len(value.encode(errors="surrogateescape")) > 4095 or any(
+        len(p.encode()) > 255 for p in parts
+    ):
+        raise ValueError("the path is longer than the kernel takes (4095 bytes, 255 a name)")
+    return "/" + "/".join(part for part in parts if part not in ("", "."))
+
+
+def _mode(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(
+            f"a bare number is read differently by different YAML versions; quote it: "
+            f'"{modes.suggestion(value)}"'
+        )
+    if isinstance(value, str):
+        return modes.canonical(value)
+    return value
+
+
+def _owner(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,10}|" + _ACCOUNT[1:-1], value):
+        raise ValueError(f"{value!r} is neither an account name nor a numeric id")
+    return value
+
+
+Text = Annotated[str, Field()]
+Line = Annotated[str, Matching(r"[^\n\r\0]*", "one line of text")]
+AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
+Mode = Annotated[str, BeforeValidator(_mode, json_schema_input_type=str)]
+Owner = Annotated[str, BeforeValidator(_owner, json_schema_input_type=str | int)]
+AccountName = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    Matching(_ACCOUNT, "an account name (a-z, 0-9, `_`, `-`, `.`; useradd(8))"),
+]
+AccountId = Annotated[int, Field(ge=0, le=4294967294)]  # -1 means "no change" to chown(2)
+Seconds = Annotated[float, Field(gt=0)]

@@ -1,0 +1,50 @@
+"""Which module provides which kind.
+
+Built-in kinds come from a literal table, so that a run imports only the kinds of its catalog; any
+other kind is looked up in the entry-point group `converge.kinds` (value: the provider class).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from converge.provider import Provider
+
+AnyProvider = Provider[Any, Any]
+
+BUILT_IN = {
+    "directory": "converge_resources.directory:DirectoryProvider",
+    "file": "converge_resources.file:FileProvider",
+    "group": "converge_resources.group:GroupProvider",
+    "package": "converge_resources.package:PackageProvider",
+    "symlink": "converge_resources.symlink:SymlinkProvider",
+    "sysctl": "converge_resources.sysctl:SysctlProvider",
+    "user": "converge_resources.user:UserProvider",
+}
+
+_loaded: dict[str, AnyProvider] = {}
+
+
+def load(kind: str) -> AnyProvider:
+    """Return the provider of a kind, imported once. KeyError: there is no such kind."""
+    if kind not in _loaded:
+        target = BUILT_IN.get(kind) or plug_ins().get(kind)
+        if target is None:
+            raise KeyError(kind)
+        module, _, name = target.partition(":")
+        provider: AnyProvider = getattr(import_module(module), name)()
+        _loaded[kind] = provider
+    return _loaded[kind]
+
+
+def plug_ins() -> dict[str, str]:
+    """Return the kinds that other distributions bring: name → `module:class`."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.value for entry in entry_points(group="converge.kinds")}
+
+
+def names() -> list[str]:
+    """Return every kind that can be used here, sorted."""
+    return sorted({*BUILT_IN, *plug_ins()})

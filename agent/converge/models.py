@@ -1,0 +1,88 @@
+"""Validation: a Spec class becomes a pydantic model, what is wrong becomes problems.
+
+Imported only when a profile is validated, never when a cached catalog is run.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from converge import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from converge.provider import Spec
+
+Place = tuple[str | int, ...]
+
+
+_models: dict[str, type[BaseModel]] = {}
+
+
+def model_of(spec: type[Spec]) -> type[BaseModel]:
+    """Return the strict pydantic model of a Spec class, its annotations read once."""
+    key = f"{spec.__module__}.{spec.__qualname__}"
+    if key not in _models:
+        _models[key] = _make_model(spec)
+    return _models[key]
+
+
+def _make_model(spec: type[Spec]) -> type[BaseModel]:
+    names = {**vars(typing), **vars(fields), **vars(sys.modules[spec.__module__])}
+    hints: dict[str, Any] = {}
+    for parent in reversed(spec.__mro__):
+        own = {**names, **vars(sys.modules[parent.__module__])}
+        for name, text in parent.__dict__.get("__annotations__", {}).items():
+            if name in spec.field_names:
+                hints[name] = _evaluate(text, own)
+    config = ConfigDict(extra="forbid", frozen=True, strict=True, title=spec.__name__)
+    declared: dict[str, Any] = {
+        name: (hints[name], getattr(spec, name, ...)) for name in spec.field_names
+    }
+    return create_model(spec.__name__, __config__=config, __doc__=spec.__doc__, **declared)
+
+
+def _evaluate(annotation: Any, names: dict[str, Any]) -> Any:
+    """Evaluate an annotation of our own or a plug-in's source (never of a profile)."""
+    if not isinstance(annotation, str):
+        return annotation
+    return eval(annotation, names)  # noqa: S307
+
+
+def validate(spec: type[Spec], data: dict[str, Any]) -> tuple[Spec | None, list[tuple[Place, str]]]:
+    """Return (spec, []) or (None, problems): each the place in the data and a message."""
+    try:
+        values = model_of(spec).model_validate(data).model_dump(mode="json")
+    except ValidationError as error:
+        return None, list(_problems(error))
+    made = spec(**values)
+    problems: list[tuple[Place, str]] = [((name,), text) for name, text in made.problems()]
+    return (None, problems) if problems else (made, [])
+
+
+def _problems(error: ValidationError) -> Iterator[tuple[Place, str]]:
+    for found in error.errors(include_url=False):
+        place = tuple(part for part in found["loc"] if not str(part).startswith("function-"))
+        match found["type"]:
+            case "extra_forbidden":
+                message = f"unknown attribute `{place[-1]}`"
+            case "missing":
+                message = f"the attribute `{place[-1]}` is missing"
+            case "value_error":
+                message = str(found["ctx"]["error"])
+            case "literal_error":
+                message = f"{found['input']!r} is not one of {found['ctx']['expected']}"
+            case _:
+                shown = repr(found["input"])
+                message = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown[:60]}"
+        yield place, message
+
+
+def schema_of(spec: type[Spec]) -> dict[str, Any]:
+    """Return the JSON schema of a Spec, as it may be written in a profile."""
+    return model_of(spec).model_json_schema(mode="validation")

@@ -1,0 +1,83 @@
+"""The one place that starts a program: an argv list, a fixed environment, a deadline, no shell."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from converge.errors import ApplyError
+from converge.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {
+    "PATH": SEARCH_PATH,
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+_SHOWN = 2000  # characters of a program's words that an error repeats
+
+
+class Completed(Record):
+    """What a program answered. A negative code is the signal that ended it."""
+
+    argv: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+
+    def check(self) -> Completed:
+        """Return self; raise ApplyError with the program's own words if it did not exit with 0."""
+        if self.code != 0:
+            words = (self.err.strip() or self.out.strip())[-_SHOWN:]
+            how = f"was ended by signal {-self.code}" if self.code < 0 else f"exit {self.code}"
+            raise ApplyError(f"{os.path.basename(self.argv[0])}: {how}: {words}")
+        return self
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+) -> Completed:
+    """Run a program by its absolute path and wait; its whole process group dies at the deadline.
+
+    `timeout` is in seconds. Raises ApplyError if it cannot be started or takes too long.
+    """
+    import signal
+    import subprocess
+
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**ENVIRONMENT, **(environment or {})},
+            cwd="/",
+            start_new_session=True,
+            umask=0o022,
+        )
+    except OSError as error:
+        raise ApplyError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    try:
+        out, err = child.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        raise ApplyError(f"{argv[0]} took longer than {timeout:g} seconds") from None
+    except BaseException:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    return Completed(
+        argv=tuple(argv),
+        code=child.returncode,
+        out=out.decode(errors="replace"),
+        err=err.decode(errors="replace"),
+    )

@@ -1,0 +1,166 @@
+"""The contract between the engine and a kind.
+
+A kind is one module: a `Spec` (what may be declared), a `State` (what is, in canonical form) and a
+`Provider` (reads and changes). Each method says whether it MUST, SHOULD or MAY be overridden.
+Providers never compare, never order, never ask whether this is a dry run: the engine does.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from converge.errors import BatchError
+from converge.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from converge.system import ReadOnlySystem, System
+
+
+class Spec(Record):
+    """What a profile declares of one resource. Subclass it per kind and annotate the attributes.
+
+    Annotations are strings (`from __future__ import annotations`) that pydantic reads only when a
+    profile is validated (converge.models); they may use any name of `converge.fields`, imported
+    under TYPE_CHECKING. Values are plain data: str, int, float, bool, None, list, dict.
+    """
+
+    name: str
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """MAY be overridden: yield (attribute, message) for rules across attributes. Pure."""
+        return ()
+
+
+class State(Record):
+    """What a resource is. Canonical and comparable; a field that is None is not managed.
+
+    `text` names fields (str or bytes) that deserve a unified diff; `secret` those never shown.
+    """
+
+    text: ClassVar[frozenset[str]] = frozenset()
+    secret: ClassVar[frozenset[str]] = frozenset()
+
+
+class Unmanageable(Record):
+    """Why a resource cannot be managed in this container, and what would allow it."""
+
+    reason: str
+    remedy: str = ""
+
+
+S = TypeVar("S", bound=Spec)
+T = TypeVar("T", bound=State)
+
+
+class FieldChange(Record):
+    """One field that differs: the value found (None if the resource is absent), the value wanted."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class Change(Record, Generic[S, T]):
+    """A resource's difference. `before` None: to be created; `after` None: to be removed."""
+
+    id: str
+    spec: S
+    before: T | None
+    after: T | None
+    fields: tuple[FieldChange, ...] = ()
+
+    def wants(self, field: str) -> bool:
+        """Tell whether this field differs and is wanted (never true of a removal)."""
+        return self.after is not None and any(f.field == field for f in self.fields)
+
+
+class Provider(ABC, Generic[S, T]):
+    """Reads and changes one kind, in batches."""
+
+    kind: ClassVar[str]
+    spec: type[S]
+
+    @abstractmethod
+    def desired(self, spec: S) -> T | None:
+        """MUST be overridden. Return the state that the spec declares, None for absent. Pure."""
+
+    @abstractmethod
+    def inspect(self, specs: Sequence[S], system: ReadOnlySystem) -> Mapping[str, T | Unmanageable]:
+        """MUST be overridden. Read the live state of all these, by name, in one pass.
+
+        What is absent is left out. Fields come in the same canonical form as `desired` gives; a
+        value that is declared in several spellings (a mode `u+x`) is returned in the declared
+        spelling where it holds. OSError for one resource: leave it to `reading` (below).
+        """
+
+    @abstractmethod
+    def apply(self, changes: Sequence[Change[S, T]], system: System) -> None:
+        """MUST be overridden. Make all these changes; touch no more than the fields that differ.
+
+        Raise BatchError (see `each`) for those that failed; any other exception counts for all.
+        The engine reads again afterwards and believes that reading alone.
+        """
+
+    def obstacles(
+        self, changes: Sequence[Change[S, T]], system: ReadOnlySystem
+    ) -> Mapping[str, Unmanageable]:
+        """SHOULD be overridden. Say, by name, which of these changes this container forbids.
+
+        Asked only of resources that differ. Probe (try, errno, mountinfo, capabilities); never
+        guess from the name of a runtime.
+        """
+        return {}
+
+    def depends(self, spec: S) -> Iterable[str]:
+        """SHOULD be overridden. Yield ids (`kind:name`) that go first if they are in the catalog.
+
+        Where the other is to be absent, the engine turns the order round. Pure.
+        """
+        return ()
+
+    def claims(self, spec: S) -> Iterable[str]:
+        """MAY be overridden. Yield what this resource owns alone; two owners are a profile error."""
+        return (f"{self.kind}:{spec.name}",)
+
+    def hidden(self, change: Change[S, T]) -> frozenset[str]:
+        """MAY be overridden. Name the fields whose values must not be shown for this change."""
+        state = change.after or change.before
+        return state.secret if state else frozenset()
+
+    def deletions(self, change: Change[S, T]) -> int:
+        """MAY be overridden. Count the things that this change deletes (the run has a cap)."""
+        return 1 if change.after is None else 0
+
+    def refresh(self, spec: S, system: System) -> None:
+        """MAY be overridden. Do what a notification asks for (restart, reload). Default: nothing."""
+        return
+
+
+def each(changes: Sequence[Change[S, T]], action: Callable[[Change[S, T]], None]) -> None:
+    """Run `action` on every change of a batch; raise BatchError at the end for those that failed."""
+    errors: dict[str, Exception] = {}
+    for change in changes:
+        try:
+            action(change)
+        except Exception as error:  # noqa: BLE001  one bad resource must not stop its neighbours
+            errors[change.spec.name] = error
+    if errors:
+        raise BatchError(errors)
+
+
+def reading(
+    specs: Sequence[S], read: Callable[[S], T | Unmanageable | None]
+) -> dict[str, T | Unmanageable]:
+    """Run `read` on every spec; an OSError makes that one unmanageable, never absent."""
+    found: dict[str, T | Unmanageable] = {}
+    for spec in specs:
+        try:
+            state = read(spec)
+        except OSError as error:
+            state = Unmanageable(reason=f"cannot be read: {error.strerror or error}")
+        if state is not None:
+            found[spec.name] = state
+    return found

@@ -1,0 +1,196 @@
+"""The reading half of the door to the operating system.
+
+`inspect` gets a ReadOnlySystem, which has no method that changes anything, so a dry run cannot
+write by construction. All paths are absolute, as seen inside the root prefix.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from converge import mounts, process
+from converge.errors import CannotManageError
+from converge.paths import Paths
+from converge.writer import read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+READ_LIMIT = 64 << 20  # bytes; nothing larger is taken into memory
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+
+
+class ReadOnlySystem:
+    """What can be seen of the machine. Nothing here changes it."""
+
+    def __init__(self, root: str = "/", paths: Paths | None = None) -> None:
+        self.paths = paths or Paths(root)
+        self.root = self.paths.root
+        self._mounts: dict[str, mounts.Mount] | None = None
+
+    @property
+    def prefixed(self) -> bool:
+        """True below a root prefix (`--root`), where no program is run."""
+        return self.root != "/"
+
+    @property
+    def uid(self) -> int:
+        """The user that the agent acts as."""
+        return os.geteuid()
+
+    def real(self, path: str) -> str:
+        """Return the path as a program outside the root prefix would name it."""
+        return self.paths.real(path)
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        """Return what is at `path`, a symbolic link itself; None: nothing. Raises OSError."""
+        if path == "/":
+            return os.fstat(self.paths.directory("/"))
+        try:
+            folder_fd, name = self.paths.parent(path)
+            return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise
+
+    def read(self, path: str, *, follow: bool = False, limit: int = READ_LIMIT) -> bytes | None:
+        """Return a regular file's bytes; None: there is nothing. Raises OSError.
+
+        `follow` accepts a symbolic link as the last component too (trusted as on the way).
+        """
+        if follow:
+            path = self._followed(path)
+        try:
+            folder_fd, name = self.paths.parent(path)
+            fd = os.open(name, _READ, dir_fd=folder_fd)
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            if found.st_size > limit:
+                raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
+            return read_all(fd)
+        finally:
+            os.close(fd)
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256, in hex, of a regular file of any size; None: nothing there."""
+        import hashlib
+
+        try:
+            folder_fd, name = self.paths.parent(path)
+            fd = os.open(name, _READ, dir_fd=folder_fd)
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise
+        with os.fdopen(fd, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def text(self, path: str, *, follow: bool = True) -> str:
+        """Return a small configuration file as text, empty if it is not there."""
+        return (self.read(path, follow=follow) or b"").decode(errors="surrogateescape")
+
+    def readlink(self, path: str) -> str | None:
+        """Return a symbolic link's target; None: there is no symbolic link."""
+        found = self.lstat(path)
+        if found is None or not stat.S_ISLNK(found.st_mode):
+            return None
+        folder_fd, name = self.paths.parent(path)
+        return os.readlink(name, dir_fd=folder_fd)
+
+    def list(self, path: str) -> list[str]:
+        """Return the names in a directory, sorted; empty if there is none. Raises OSError."""
+        try:
+            fd = os.open(
+                ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.paths.directory(path)
+            )
+        except OSError as error:
+            if error.errno in _GONE:
+                return []
+            raise
+        try:
+            return sorted(os.listdir(fd))
+        finally:
+            os.close(fd)
+
+    def mounts(self) -> dict[str, mounts.Mount]:
+        """Return every mount below the root prefix, by mount point; read once per phase."""
+        if self._mounts is None:
+            try:
+                with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+                    found = mounts.parse(file.read())
+            except OSError:
+                found = {}
+            if self.prefixed:
+                inside = {
+                    k[len(self.root) :]: m
+                    for k, m in found.items()
+                    if k.startswith(self.root + "/")
+                }
+                root = mounts.covering(found, self.root)
+                found = {**({"/": root} if root else {}), **inside}
+            self._mounts = found
+        return self._mounts
+
+    def is_mount_point(self, path: str) -> bool:
+        """Tell whether something is mounted on exactly this path: it cannot be renamed over."""
+        return path in self.mounts()
+
+    def capable(self, capability: int) -> bool:
+        """Tell whether the agent has a capability, by its number (capabilities(7), CapEff)."""
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("CapEff:"):
+                    return bool(int(line.split()[1], 16) >> capability & 1)
+        return self.uid == 0
+
+    def which(self, program: str) -> str | None:
+        """Return a program's absolute path by our own search path; None: not here, or prefixed."""
+        if self.prefixed:
+            return None
+        for folder in process.SEARCH_PATH.split(":"):
+            path = f"{folder}/{program}"
+            if os.access(path, os.X_OK) and not os.path.isdir(path):
+                return path
+        return None
+
+    def query(
+        self, argv: Sequence[str], *, timeout: float = 60, stdin: bytes = b""
+    ) -> process.Completed:
+        """Run a program that only reads. `argv[0]` is an absolute path. Raises ApplyError."""
+        return self._run(argv, timeout=timeout, stdin=stdin, environment=None)
+
+    def forget(self) -> None:
+        """Drop what is remembered of directories and mounts: the machine may have changed."""
+        self.paths.forget()
+        self._mounts = None
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        stdin: bytes,
+        environment: Mapping[str, str] | None,
+    ) -> process.Completed:
+        if self.prefixed:
+            raise CannotManageError(f"{argv[0]}: no program is run below --root {self.root}")
+        return process.run(argv, timeout=timeout, stdin=stdin, environment=environment)
+
+    def _followed(self, path: str) -> str:
+        for _ in range(40):
+            target = self.readlink(path)
+            if target is None:
+                return path
+            path = os.path.join(os.path.dirname(path), target)
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)

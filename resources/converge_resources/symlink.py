@@ -1,0 +1,130 @@
+"""The kind `symlink`: a symbolic link (symlink(7))."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from converge import probe
+from converge.errors import ApplyError
+from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
+from converge_resources.owners import Owners
+from converge_resources.trees import describe, needs_before, obstacle_of_type, remove_any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from converge.fields import AbsolutePath, Doc, Line, Owner
+    from converge.system import ReadOnlySystem, System
+
+
+class SymlinkSpec(Spec):
+    """A symbolic link."""
+
+    name: Annotated[AbsolutePath, Doc("Path of the link.")]
+    state: Annotated[Literal["present", "absent"], Doc("Whether it exists.")] = "present"
+    target: Annotated[
+        Line | None, Doc("What the link says: an absolute path, or one relative to its directory.")
+    ] = None
+    owner: Annotated[Owner | None, Doc("User name or id of the link itself.")] = None
+    group: Annotated[Owner | None, Doc("Group name or id of the link itself.")] = None
+    force: Annotated[
+        bool, Doc("Replace a file (after a backup) or a whole directory in the way.")
+    ] = False
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """A link needs a target unless it is to be absent."""
+        if self.state == "present" and not self.target:
+            yield "target", "a symlink needs a `target`"
+
+
+class SymlinkState(State):
+    """What is at the path: `type` is `symlink`, `file`, `directory` or `other`."""
+
+    type: str
+    target: str | None = None
+    owner: str | None = None
+    group: str | None = None
+
+
+class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
+    """Reads and makes symbolic links."""
+
+    kind = "symlink"
+    spec = SymlinkSpec
+
+    def desired(self, spec: SymlinkSpec) -> SymlinkState | None:
+        """Return the link that is declared."""
+        if spec.state == "absent":
+            return None
+        return SymlinkState(type="symlink", target=spec.target, owner=spec.owner, group=spec.group)
+
+    def inspect(
+        self, specs: Sequence[SymlinkSpec], system: ReadOnlySystem
+    ) -> Mapping[str, SymlinkState | Unmanageable]:
+        """Read what is at each path."""
+        owners = Owners(system)
+
+        def read(spec: SymlinkSpec) -> SymlinkState | None:
+            found = system.lstat(spec.name)
+            if found is None:
+                return None
+            if not stat.S_ISLNK(found.st_mode):
+                return SymlinkState(type=describe(found))
+            return SymlinkState(
+                type="symlink",
+                target=system.readlink(spec.name),
+                owner=owners.spelled("user", spec.owner, found.st_uid),
+                group=owners.spelled("group", spec.group, found.st_gid),
+            )
+
+        return reading(specs, read)
+
+    def apply(self, changes: Sequence[Change[SymlinkSpec, SymlinkState]], system: System) -> None:
+        """Make, replace or remove each link."""
+        owners = Owners(system)
+        each(changes, lambda change: self._apply(change, system, owners))
+
+    def _apply(
+        self, change: Change[SymlinkSpec, SymlinkState], system: System, owners: Owners
+    ) -> None:
+        spec, before = change.spec, change.before
+        if before is not None and before.type != "symlink":
+            if not spec.force:
+                raise ApplyError(f"a {before.type} is in the way", "set `force: true`")
+            remove_any(system, spec.name, keep=change.after is not None and before.type == "file")
+        if change.after is None:
+            system.remove(spec.name)
+            return
+        uid, gid = owners.ids(spec.owner, spec.group)
+        if change.wants("type") or change.wants("target"):
+            system.make_symlink(spec.name, spec.target or "", uid=uid, gid=gid)
+        else:
+            system.set_link_owner(spec.name, uid=uid, gid=gid)
+
+    def obstacles(
+        self, changes: Sequence[Change[SymlinkSpec, SymlinkState]], system: ReadOnlySystem
+    ) -> Mapping[str, Unmanageable]:
+        """Say which links this container does not let us touch."""
+        owners = Owners(system)
+        found = {}
+        for change in changes:
+            uid, gid = owners.known(change.spec.owner, change.spec.group)
+            obstacle = obstacle_of_type(system, change.spec.name) or probe.attributes(
+                system, change.spec.name, owner=uid, group=gid, mode=False
+            )
+            if obstacle:
+                found[change.spec.name] = obstacle
+        return found
+
+    def depends(self, spec: SymlinkSpec) -> Iterable[str]:
+        """A link goes after its directories, its owner and group, and its target."""
+        yield from needs_before(spec.name, spec.owner, spec.group)
+        if spec.state == "present" and spec.target:
+            target = os.path.normpath(os.path.join(os.path.dirname(spec.name), spec.target))
+            yield from (f"{kind}:{target}" for kind in ("file", "directory", "symlink"))
+
+    def claims(self, spec: SymlinkSpec) -> Iterable[str]:
+        """A path has one owner, whatever its kind."""
+        return (f"path:{spec.name}",)
