@@ -14,7 +14,7 @@ from converge.errors import BatchError
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from converge.system import ReadOnlySystem, System
 
@@ -82,6 +82,7 @@ class Provider(ABC, Generic[S, T]):
 
     kind: ClassVar[str]
     spec: type[S]
+    brings_files: ClassVar[bool] = False  # True (package): goes first in its wave
 
     @abstractmethod
     def desired(self, spec: S) -> T | None:
@@ -124,6 +125,17 @@ class Provider(ABC, Generic[S, T]):
     def claims(self, spec: S) -> Iterable[str]:
         """MAY be overridden. Yield what this resource owns alone; two owners are a profile error."""
         return (f"{self.kind}:{spec.name}",)
+
+    def resolve(self, spec: S, read: Callable[[str], tuple[str, bytes]]) -> S:
+        """MAY be overridden. Take in files of the profile's folder when the catalog is compiled.
+
+        `read` maps a relative path to (real path, content) and raises ConvergeError.
+        """
+        return spec
+
+    def adopt(self, spec: S, claimed: Collection[str]) -> S:
+        """MAY be overridden. Learn which paths the whole catalog manages. Pure."""
+        return spec
 
     def hidden(self, change: Change[S, T]) -> frozenset[str]:
         """MAY be overridden. Name the fields whose values must not be shown for this change."""

@@ -1,0 +1,20 @@
+"""python -I -m converge, and the console script."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line, isolated from PYTHON* variables, the user's site and the directory."""
+    if not sys.flags.isolated:
+        argv = [sys.executable, "-I", "-m", "converge", *sys.argv[1:]]
+        os.execv(sys.executable, argv)  # noqa: S606  the same program, isolated
+    from converge.cli import main as run
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

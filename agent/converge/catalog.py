@@ -1,0 +1,60 @@
+"""The catalog: profile, vars and facts compiled to concrete resources in dependency order.
+
+Plain data: `dump` and `load` go through JSON, and what is loaded is run without pydantic, PyYAML
+or Jinja2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from converge.record import Record
+
+VERSION = 1
+
+
+class Resource(Record):
+    """One declared thing, ready to be run. `spec` is plain data for the kind's Spec class."""
+
+    id: str
+    kind: str
+    spec: dict[str, Any]
+    file: str
+    line: int
+    wave: int = 0
+    after: tuple[str, ...] = ()  # ids that go first, explicit and implied
+    notify: tuple[str, ...] = ()  # ids that are refreshed when this one changed
+    tags: tuple[str, ...] = ()
+    noop: bool = False
+    on_unmanageable: str = "fail"
+    selected: bool = True  # False: its `when` is false
+
+
+class Catalog(Record):
+    """All resources, wave by wave. `inputs` tells what it was compiled from."""
+
+    profile: str
+    source: str
+    resources: tuple[Resource, ...]
+    inputs: dict[str, Any]
+
+    def dump(self) -> dict[str, Any]:
+        """Return plain data, fit for JSON."""
+        resources = [resource.as_dict() for resource in self.resources]
+        return {"version": VERSION, **self.as_dict(), "resources": resources}
+
+
+def load(data: dict[str, Any]) -> Catalog:
+    """Return the catalog of what `dump` gave. Raises ValueError for another version."""
+    if data.get("version") != VERSION:
+        raise ValueError(f"a catalog of version {data.get('version')!r}, not {VERSION}")
+    resources = []
+    for plain in data["resources"]:
+        lists = {name: tuple(plain[name]) for name in ("after", "notify", "tags")}
+        resources.append(Resource(**{**plain, **lists}))
+    return Catalog(
+        profile=data["profile"],
+        source=data["source"],
+        resources=tuple(resources),
+        inputs=data["inputs"],
+    )

@@ -1,0 +1,132 @@
+"""Arguments → calls; no logic."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from converge import __version__
+from converge.errors import ConvergeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_EPILOG = """exit codes: 0 converged; 1 could not run, nothing touched; 2 changes were made
+(--detailed-exitcodes) or drift was found (plan); 4 some resources failed or cannot be managed
+here; 6 both. Every option is also a setting in /etc/converge/agent.yaml and a variable
+CONVERGE_* of the environment (option > environment > file)."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises for wrong usage: the exit code is 1, as for all that could not run."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}", f"see `{self.prog} --help`")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    common = _common()
+    top = _Parser(
+        prog="converge",
+        parents=[common],
+        epilog=_EPILOG,
+        description="Keep a container as its profile declares it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"converge {__version__}")
+    top.add_argument("--once", action="store_true", help="converge once and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, text in (
+        ("plan", "show what a run would change; exit 2 if it would change something"),
+        ("facts", "show what the agent knows of this container"),
+        ("status", "show the last run"),
+        ("schema", "print the JSON schema of the profile language"),
+    ):
+        commands.add_parser(name, help=text, description=text, parents=[common])
+    text = "check profiles; nothing is touched"
+    command = commands.add_parser("validate", help=text, description=text, parents=[common])
+    command.add_argument("sources", nargs="*", metavar="PROFILE")
+    text = "list the kinds of resources, or describe one"
+    command = commands.add_parser("kinds", help=text, description=text, parents=[common])
+    command.add_argument("kind", nargs="?", metavar="KIND")
+    text = "tell where a resource comes from, what it waits for and how it is"
+    command = commands.add_parser("explain", help=text, description=text, parents=[common])
+    command.add_argument("resource", metavar="KIND:NAME")
+    return top
+
+
+def _common() -> _Parser:
+    """Return the options that every command takes, before or after its name."""
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    add = common.add_argument
+    add("--profile", metavar="FILE", help="the profile (/etc/converge/profile.yaml)")
+    add("--root", metavar="DIR", help="treat DIR as the root of the file system")
+    add("--var", metavar="NAME=VALUE", action="append", help="set a var of the profile")
+    add("--tags", metavar="TAG,…", help="only resources that have one of these tags")
+    add("--noop", action="store_true", help="change nothing (a dry run)")
+    add("--json", action="store_true", help="print the report as JSON")
+    add("--detailed-exitcodes", action="store_true", help="exit 2 when something was changed")
+    add("--color", choices=("auto", "always", "never"), help="colours (auto)")
+    add("--quiet", action="store_true", help="print only what failed")
+    add("--verbose", action="store_true", help="print more")
+    add("--wait", type=float, metavar="SECONDS", help="wait for another run to end (0)")
+    add("--allow-deletions", type=int, metavar="N", help="deletions allowed in one run (50)")
+    add("--state-dir", metavar="DIR", help="where state is kept (/var/lib/converge)")
+    add("--runtime-dir", metavar="DIR", help="where the lock is (/run/converge)")
+    return common
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code."""
+    os.umask(0o077)
+    _open_missing_streams()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except ConvergeError as error:
+        from converge.commands import print_error
+
+        print_error(error, as_json="--json" in words)
+        return 1
+    except BrokenPipeError:
+        from converge.output import silence
+
+        silence(sys.stdout)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(words: list[str]) -> int:
+    from converge import commands, config
+
+    options = vars(parser().parse_args(words))
+    command, run_once = options.pop("command"), options.pop("once")
+    own: dict[str, Any] = {
+        name: options.pop(name) for name in ("sources", "kind", "resource") if name in options
+    }
+    if "var" in options:
+        options["vars"] = dict(config.parse_var(text) for text in options.pop("var"))
+    if "tags" in options:
+        options["tags"] = tuple(tag for tag in options["tags"].split(",") if tag)
+    if command and run_once:
+        raise UsageError(f"--once and `{command}` are two commands", "give one of them")
+    if not command and not run_once:
+        raise UsageError("what shall be done?", "give --once or a command; see `converge --help`")
+    settings = config.load(options, os.environ)
+    action = getattr(commands, "once" if run_once else command)
+    code: int = action(settings, **own)
+    return code
+
+
+def _open_missing_streams() -> None:
+    """Give a closed stdout or stderr (`>&-`) a place to write to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  for good
+        getattr(sys, name).reconfigure(errors="backslashreplace")

@@ -1,0 +1,179 @@
+"""What each command does. Each takes the settings and returns an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from converge.errors import ConvergeError, Problem, ProfileError, UsageError
+from converge.output import Painter, print_report
+from converge.textdiff import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from converge.config import Settings
+
+
+def once(settings: Settings) -> int:
+    """Converge once (with `noop`: only show what that would change)."""
+    from converge import runner
+
+    report = runner.dry_run(settings) if settings.noop else runner.once(settings)
+    _show(report, settings)
+    return int(report["exit_code"])
+
+
+def plan(settings: Settings) -> int:
+    """Show what a run would change."""
+    return once(settings.replace(noop=True))
+
+
+def validate(settings: Settings, sources: Sequence[str]) -> int:
+    """Check profiles without touching anything; all problems of all of them are shown."""
+    from converge import runner
+    from converge.system import System
+
+    problems: list[Problem] = []
+    for source in sources or [settings.profile]:
+        try:
+            catalog = runner.compiled(
+                settings.replace(profile=source), System(settings.root), None, _read
+            )
+        except ProfileError as error:
+            problems += error.problems
+        else:
+            if not settings.json and not settings.quiet:
+                _say(f"{source}: {len(catalog.resources)} resources, no problems")
+    if problems:
+        raise ProfileError(problems)
+    if settings.json:
+        _print_json({"version": 1, "problems": []})
+    return 0
+
+
+def _read(path: str) -> tuple[str, bytes]:
+    """Read a profile that is only checked, whoever may change it."""
+    import os
+
+    try:
+        with open(path, "rb") as file:
+            return os.path.realpath(path), file.read()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def schema(_settings: Settings) -> int:
+    """Print the JSON schema of the profile language, plug-ins included."""
+    from converge import kinds as all_kinds
+    from converge.schema import profile_schema
+
+    _print_json(profile_schema(all_kinds.names()))
+    return 0
+
+
+def kinds(settings: Settings, kind: str | None) -> int:
+    """List the kinds, or describe the attributes of one."""
+    from converge import reference
+
+    if settings.json:
+        _print_json(reference.plain(kind))
+    else:
+        _say(reference.text(kind))
+    return 0
+
+
+def facts(settings: Settings) -> int:
+    """Show the facts; the environment's values may be secrets and are shown by --verbose only."""
+    from converge.facts import Facts
+    from converge.system import System
+
+    found = Facts(System(settings.root).read_only()).all()
+    if not settings.verbose and isinstance(found.get("environment"), dict):
+        found["environment"] = dict.fromkeys(found["environment"], "[hidden]")
+    if settings.json:
+        _print_json(found)
+    else:
+        for line in _outline(found):
+            _say(line)
+    return 0
+
+
+def _outline(value: Any, indent: str = "") -> list[str]:
+    """Return nested data as indented lines, for people."""
+    lines: list[str] = []
+    items = value.items() if isinstance(value, dict) else [("-", item) for item in value]
+    for key, item in items:
+        name = f"{indent}{escaped(str(key))}{'' if key == '-' else ':'}"
+        if isinstance(item, dict | list | tuple) and item:
+            if all(not isinstance(one, dict | list | tuple) for one in item) and key != "-":
+                flat = (
+                    [f"{k}: {item[k]}" for k in item] if isinstance(item, dict) else map(str, item)
+                )
+                lines.append(f"{name} {escaped(', '.join(flat))}")
+            else:
+                lines += [name, *_outline(item, indent + "  ")]
+        else:
+            lines.append(f"{name} {'none' if item in (None, {}, []) else escaped(str(item))}")
+    return lines
+
+
+def status(settings: Settings) -> int:
+    """Show the last run. Exit 1 if there was none."""
+    from converge import state as states
+
+    state = states.find(settings.state_dir, settings.root, create=False)
+    report = state.last_report() if state else None
+    if report is None:
+        raise UsageError("there is no report of a run here", "run `converge --once` first")
+    if settings.json:
+        _print_json(report)
+    else:
+        import time
+
+        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report["started"]))
+        _say(f"last run {report['id']} at {when}, exit code {report['exit_code']}")
+        print_report(report, settings)
+    return 0
+
+
+def explain(settings: Settings, resource: str) -> int:
+    """Tell where a resource comes from, what it waits for, and how it is now."""
+    from converge import explanation
+
+    found = explanation.explain(settings, resource)
+    if settings.json:
+        _print_json(found)
+    else:
+        explanation.print_explanation(found, Painter(settings.color, sys.stdout))
+    return 0
+
+
+def print_error(error: ConvergeError, *, as_json: bool) -> None:
+    """Print what went wrong: every problem of a profile on a line of its own."""
+    problems = list(error.problems) if isinstance(error, ProfileError) else []
+    if as_json:
+        plain = [problem.as_dict() for problem in problems]
+        _print_json({"version": 1, "error": str(error), "problems": plain, "exit_code": 1})
+        return
+    for text in [str(problem) for problem in problems] or [f"converge: {error}"]:
+        print(escaped(text, keep="\n"), file=sys.stderr)
+    if problems:
+        noun = "problem" if len(problems) == 1 else "problems"
+        print(f"converge: {len(problems)} {noun}; nothing was touched", file=sys.stderr)
+
+
+def _show(report: dict[str, Any], settings: Settings) -> None:
+    if settings.json:
+        _print_json(report)
+    else:
+        print_report(report, settings)
+
+
+def _print_json(data: Any) -> None:
+    _say(json.dumps(data, indent=2, ensure_ascii=True))
+
+
+def _say(text: str) -> None:
+    Painter("never", sys.stdout).line(text)

@@ -1,0 +1,267 @@
+"""Compiling: profile + vars + facts become a catalog, or every problem that stands in the way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from converge import catalog, graph, kinds, protect
+from converge.errors import ConvergeError, Problem, ProfileError
+from converge.profile import close_match
+from converge.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converge.common import Common
+    from converge.facts import Facts
+    from converge.kinds import AnyProvider
+    from converge.profile import Declaration, Profile, Read
+    from converge.provider import Spec
+    from converge.template import Templates, Variables
+
+_MOST_SHOWN = 50  # problems that one error lists
+
+
+class Compiled(Record):
+    """One resource between declaration and catalog. `spec` is None where its `when` is false."""
+
+    id: str
+    declaration: Declaration
+    common: Common
+    provider: AnyProvider
+    spec: Any
+
+
+def compile_profile(
+    profile: Profile, facts: Facts, variables: Mapping[str, Any], read: Read, own: list[str]
+) -> catalog.Catalog:
+    """Return the catalog of a profile. Raises ProfileError with every problem found.
+
+    `variables` (from flags and the environment) override the profile's. `read` gives a file of the
+    profile's folder. `own` are the agent's own paths, which no resource may remove.
+    """
+    from converge.template import Templates, Variables
+
+    names = Variables({**profile.vars, **variables}, {"facts": facts})
+    compiler = _Compiler(profile, Templates(), names, read, own)
+    for declaration in profile.declarations:
+        compiler.add(declaration)
+    compiler.stop_if_wrong()
+    resources = compiler.link()
+    compiler.stop_if_wrong()
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in profile.files.items()}
+    return catalog.Catalog(
+        profile=profile.name,
+        source=profile.folder,
+        resources=tuple(resources),
+        inputs={"files": {**digests, **compiler.sources}, "facts": facts.used()},
+    )
+
+
+class _Compiler:
+    def __init__(
+        self, profile: Profile, templates: Templates, names: Variables, read: Read, own: list[str]
+    ) -> None:
+        self.profile = profile
+        self.templates = templates
+        self.names = names
+        self.own = own
+        self.problems: list[Problem] = []
+        self.compiled: dict[str, Compiled] = {}
+        self.sources: dict[str, str] = {}
+        self._read = read
+
+    def stop_if_wrong(self) -> None:
+        """Raise ProfileError if there is any problem."""
+        if self.problems:
+            raise ProfileError(self.problems[:_MOST_SHOWN])
+
+    def add(self, declaration: Declaration) -> None:
+        """Compile one declaration, which may name several resources."""
+        try:
+            provider = kinds.load(declaration.kind)
+        except KeyError:
+            self._unknown_kind(declaration)
+            return
+        for i, raw in enumerate(declaration.names):
+            place = (declaration.kind, i) if len(declaration.names) > 1 else (declaration.kind,)
+            try:
+                name = self.templates.value(raw, self.names)
+            except ConvergeError as error:
+                self._problem(declaration, f"{declaration.kind}:{raw}", place, str(error))
+                continue
+            self._add_one(declaration, provider, name, place)
+
+    def _unknown_kind(self, declaration: Declaration) -> None:
+        known = kinds.names()
+        misplaced = [key for key in declaration.attributes if key in known]
+        remedy = (
+            f"the kind goes first: `- {misplaced[0]}: …`"
+            if misplaced
+            else close_match(declaration.kind, known) or f"the kinds are {', '.join(known)}"
+        )
+        message = f"unknown kind `{declaration.kind}`"
+        self._problem(declaration, "", (declaration.kind,), message, remedy)
+
+    def _add_one(
+        self,
+        declaration: Declaration,
+        provider: AnyProvider,
+        name: Any,
+        place: tuple[str | int, ...],
+    ) -> None:
+        from converge.common import Common
+
+        label = f"{declaration.kind}:{name}"
+        own = {k: v for k, v in declaration.attributes.items() if k not in Common.field_names}
+        shared = {k: v for k, v in declaration.attributes.items() if k in Common.field_names}
+        if not self._selected(declaration, label, shared.pop("when", True)):
+            common, spec = Common(), None
+        else:
+            common = self._validate(declaration, label, Common, shared)
+            spec = self._validate(declaration, label, provider.spec, own, name, place)
+            if common is None or spec is None:
+                return
+            label = f"{declaration.kind}:{spec.name}"
+            spec = self._resolve(declaration, label, provider, spec)
+        if label in self.compiled:
+            self._duplicate(declaration, label, place, self.compiled[label])
+            return
+        self.compiled[label] = Compiled(
+            id=label, declaration=declaration, common=common, provider=provider, spec=spec
+        )
+
+    def _selected(self, declaration: Declaration, label: str, condition: Any) -> bool:
+        try:
+            return self.templates.condition(condition, self.names)
+        except ConvergeError as error:
+            self._problem(declaration, label, ("when",), str(error))
+            return True
+
+    def _validate(
+        self,
+        declaration: Declaration,
+        label: str,
+        model: type[Any],
+        attributes: dict[str, Any],
+        name: Any = None,
+        place: tuple[str | int, ...] = (),
+    ) -> Any:
+        """Render and validate attributes; None (and problems) if they are wrong."""
+        from converge.common import Common
+        from converge.models import validate
+
+        known = {*model.field_names, *Common.field_names} - {"name"}
+        data: dict[str, Any] = {} if name is None else {"name": name}
+        wrong = "name" in attributes
+        if wrong:
+            remedy = f"write `- {declaration.kind}: NAME`"
+            self._problem(declaration, label, ("name",), "unknown attribute `name`", remedy)
+        for key, raw in attributes.items():
+            try:
+                data.setdefault(key, self.templates.value(raw, self.names))
+            except ConvergeError as error:
+                wrong = True
+                inner = getattr(error, "path", ())
+                self._problem(declaration, label, (key, *inner), str(error))
+        if wrong:
+            return None
+        spec, problems = validate(model, data)
+        for where, message in problems:
+            remedy = close_match(str(where[0]), known) if "unknown attribute" in message else ""
+            if where and where[0] == "name":
+                where = place
+            self._problem(declaration, label, where, message, remedy)
+        return spec
+
+    def _resolve(
+        self, declaration: Declaration, label: str, provider: AnyProvider, spec: Spec
+    ) -> Spec:
+        problem = protect.problem(
+            declaration.kind, getattr(spec, "state", None), spec.name, spec.as_dict(), self.own
+        )
+        if problem:
+            self._problem(declaration, label, (), problem)
+        try:
+            return provider.resolve(spec, self._read_source)  # type: ignore[no-any-return]
+        except ConvergeError as error:
+            place = ("source",) if "source" in declaration.attributes else ()
+            self._problem(declaration, label, place, str(error))
+            return spec
+
+    def _read_source(self, name: str) -> tuple[str, bytes]:
+        path = os.path.normpath(os.path.join(self.profile.folder, name))
+        if not path.startswith(self.profile.folder.rstrip("/") + "/"):
+            raise ConvergeError(
+                f"`{name}` is not below {self.profile.folder}",
+                "sources are relative paths and stay in the profile's folder",
+            )
+        real, data = self._read(path)
+        self.sources[real] = hashlib.sha256(data).hexdigest()
+        return real, data
+
+    def _duplicate(
+        self, declaration: Declaration, label: str, place: tuple[str | int, ...], other: Compiled
+    ) -> None:
+        line, _ = other.declaration.place()
+        where = f"{other.declaration.document.file}:{line}"
+        self._problem(
+            declaration, label, place, f"already declared at {where}", "remove one of them"
+        )
+
+    def link(self) -> list[catalog.Resource]:
+        """Resolve references, find the order, and return the resources wave by wave."""
+        from converge.links import Links
+
+        links = Links(self.compiled, self._problem)
+        if self.problems:
+            return []
+        try:
+            order = graph.waves(list(self.compiled), links.after)
+        except graph.CycleError as error:
+            first = self.compiled[error.cycle[0]]
+            self._problem(
+                first.declaration, first.id, (), f"a cycle: {error}", "remove one `require`"
+            )
+            return []
+        return [
+            self._resource(self.compiled[name], wave, links)
+            for wave, members in enumerate(order)
+            for name in members
+        ]
+
+    def _resource(self, one: Compiled, wave: int, links: Any) -> catalog.Resource:
+        line, _ = one.declaration.place()
+        return catalog.Resource(
+            id=one.id,
+            kind=one.provider.kind,
+            spec={} if one.spec is None else links.adopted(one).as_dict(),
+            file=one.declaration.document.file,
+            line=line,
+            wave=wave,
+            after=tuple(sorted(links.after[one.id])),
+            notify=tuple(sorted(links.notify[one.id])),
+            tags=tuple(one.common.tags),
+            noop=one.common.noop,
+            on_unmanageable=one.common.on_unmanageable,
+            selected=one.spec is not None,
+        )
+
+    def _problem(
+        self,
+        declaration: Declaration,
+        resource: str,
+        place: tuple[str | int, ...],
+        message: str,
+        remedy: str = "",
+    ) -> None:
+        line, column = declaration.place(*place)
+        file = declaration.document.file
+        self.problems.append(
+            Problem(
+                message=message, file=file, line=line, column=column,
+                resource=resource, remedy=remedy,
+            )
+        )  # fmt: skip

@@ -1,0 +1,125 @@
+"""Reading the live state in batches and comparing it with what is declared. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from converge import kinds, outcome
+from converge.diff import difference
+from converge.errors import ConvergeError
+from converge.provider import Change, Spec, Unmanageable
+from converge.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from converge.catalog import Catalog, Resource
+    from converge.kinds import AnyProvider
+    from converge.outcome import Outcome
+    from converge.system import ReadOnlySystem
+
+
+class Item(Record):
+    """A resource with its provider and validated spec."""
+
+    resource: Resource
+    provider: AnyProvider
+    spec: Spec
+
+
+class Inspection:
+    """Reads and compares; never changes anything."""
+
+    def __init__(self, catalog: Catalog, tags: Sequence[str] = ()) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self.items: dict[str, Item] = {}
+        for resource in catalog.resources:
+            if tags and not set(tags) & set(resource.tags):
+                continue
+            if not resource.selected:
+                self.outcomes[resource.id] = outcome.skipped("`when` is false", blocks=False)
+                continue
+            provider = kinds.load(resource.kind)
+            spec = provider.spec(**resource.spec)
+            self.items[resource.id] = Item(resource=resource, provider=provider, spec=spec)
+
+    def inspect(self, items: Iterable[Item], system: ReadOnlySystem) -> dict[str, Change[Any, Any]]:
+        """Return what differs among these items, by id; sets the outcome of each that is settled."""
+        differing: dict[str, Change[Any, Any]] = {}
+        for group in by_kind(items):
+            self._inspect_kind(group, system, differing)
+        return differing
+
+    def _inspect_kind(
+        self, group: list[Item], system: ReadOnlySystem, differing: dict[str, Change[Any, Any]]
+    ) -> None:
+        provider = group[0].provider
+        try:
+            live = provider.inspect([item.spec for item in group], system)
+        except Exception as error:  # noqa: BLE001  a provider must not end the run
+            for item in group:
+                self.outcomes[item.resource.id] = outcome.failed(
+                    f"cannot be read: {explain(error)}"
+                )
+            return
+        found = []
+        for item in group:
+            change = self._compare(item, live.get(item.spec.name))
+            if change:
+                found.append((item, change))
+        self._probe(found, system, differing)
+
+    def _compare(self, item: Item, before: Any) -> Change[Any, Any] | None:
+        resource = item.resource
+        if isinstance(before, Unmanageable):
+            self.outcomes[resource.id] = outcome.unmanageable(
+                before.reason, before.remedy, resource.on_unmanageable
+            )
+            return None
+        change = difference(resource.id, item.spec, before, item.provider.desired(item.spec))
+        if change is None:
+            self.outcomes[resource.id] = outcome.in_sync()
+        return change
+
+    def _probe(
+        self,
+        found: list[tuple[Item, Change[Any, Any]]],
+        system: ReadOnlySystem,
+        differing: dict[str, Change[Any, Any]],
+    ) -> None:
+        if not found:
+            return
+        try:
+            obstacles = found[0][0].provider.obstacles([change for _, change in found], system)
+        except (OSError, ConvergeError) as error:
+            for item, change in found:
+                self.outcomes[item.resource.id] = outcome.failed(explain(error), change)
+            return
+        for item, change in found:
+            resource, obstacle = item.resource, obstacles.get(item.spec.name)
+            if obstacle:
+                self.outcomes[resource.id] = outcome.unmanageable(
+                    obstacle.reason, obstacle.remedy, resource.on_unmanageable, change
+                )
+            else:
+                self.outcomes[resource.id] = outcome.would_change(change)
+                differing[resource.id] = change
+
+
+def by_kind(items: Iterable[Item], *, early: bool = False) -> list[list[Item]]:
+    """Return the items grouped by kind, in order of appearance; `early`: what brings files first."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.resource.kind, []).append(item)
+    found = list(groups.values())
+    return sorted(found, key=lambda g: not g[0].provider.brings_files) if early else found
+
+
+def explain(error: Exception) -> str:
+    """Return an error in one line, as people say it."""
+    if isinstance(error, ConvergeError):
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return f"{type(error).__name__}: {error}"

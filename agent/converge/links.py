@@ -1,0 +1,100 @@
+"""What goes before what: references as declared, dependencies as implied, and who owns what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from converge.profile import close_match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from converge.compile import Compiled
+    from converge.provider import Spec
+
+
+class Links:
+    """The edges between compiled resources; what is wrong goes to `problem`.
+
+    `after` maps an id to the ids that go before it, `notify` to those it notifies.
+    """
+
+    def __init__(self, compiled: Mapping[str, Compiled], problem: Callable[..., None]) -> None:
+        self.compiled = compiled
+        self._problem = problem
+        self.after: dict[str, set[str]] = {name: set() for name in compiled}
+        self.notify: dict[str, set[str]] = {name: set() for name in compiled}
+        self._absent = {
+            name
+            for name, one in compiled.items()
+            if one.spec and one.provider.desired(one.spec) is None
+        }
+        self._paths = [
+            claim.removeprefix("path:") for claim in self._claim() if claim.startswith("path:")
+        ]
+        for one in compiled.values():
+            self._declared(one)
+            self._implied(one)
+
+    def adopted(self, one: Compiled) -> Spec:
+        """Return the spec, with what it must know of its neighbours' paths."""
+        spec: Spec = one.provider.adopt(one.spec, self._paths)
+        return spec
+
+    def _claim(self) -> dict[str, str]:
+        claims: dict[str, str] = {}
+        for name, one in self.compiled.items():
+            for claim in one.provider.claims(one.spec) if one.spec else ():
+                other = claims.setdefault(claim, name)
+                if other != name:
+                    line, _ = self.compiled[other].declaration.place()
+                    self._wrong(
+                        one, (), f"{other} (line {line}) manages the same {claim.partition(':')[0]}"
+                    )
+        return claims
+
+    def _declared(self, one: Compiled) -> None:
+        common = one.common
+        for attribute, references in (
+            ("require", common.require), ("before", common.before),
+            ("notify", common.notify), ("subscribe", common.subscribe),
+        ):  # fmt: skip
+            for other in self._references(one, attribute, references):
+                first, second = (
+                    (one.id, other) if attribute in ("before", "notify") else (other, one.id)
+                )
+                self.after[second].add(first)
+                if attribute in ("notify", "subscribe"):
+                    self.notify[first].add(second)
+
+    def _references(
+        self, one: Compiled, attribute: str, references: str | Sequence[str]
+    ) -> list[str]:
+        found = []
+        for other in [references] if isinstance(references, str) else references:
+            if other == one.id:
+                self._wrong(one, (attribute,), f"`{attribute}` names the resource itself")
+            elif other not in self.compiled:
+                remedy = close_match(other, self.compiled) or "write `kind:name`, as it is declared"
+                self._wrong(one, (attribute,), f"`{attribute}`: there is no {other}", remedy)
+            else:
+                found.append(other)
+        return found
+
+    def _implied(self, one: Compiled) -> None:
+        """Add what the kind implies; what is to be absent goes the other way round."""
+        for other in one.provider.depends(one.spec) if one.spec else ():
+            if other not in self.compiled or other == one.id:
+                continue
+            if other not in self._absent:
+                if one.id not in self.after[other]:  # a declared order the other way wins
+                    self.after[one.id].add(other)
+            elif one.id in self._absent:
+                self.after[other].add(one.id)
+            else:
+                self._wrong(
+                    one, (), f"needs {other}, which is declared absent", "declare one of them so"
+                )
+
+    def _wrong(self, one: Compiled, place: tuple[str, ...], message: str, remedy: str = "") -> None:
+        self._problem(one.declaration, one.id, place, message, remedy)

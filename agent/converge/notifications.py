@@ -1,0 +1,52 @@
+"""Notifications that survive: a refresh that is due stays due until it was done.
+
+A target is noted as pending, durably, before the change that notifies it is made, so that a kill
+between the two can only make one refresh too many, never one too few.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from converge.state import StateDirectory
+
+
+class Notifications:
+    """What is to be refreshed: `pending` maps a target to the ids that notified it."""
+
+    def __init__(self, state: StateDirectory | None) -> None:
+        self._state = state
+        self.pending: dict[str, list[str]] = dict(state.pending()) if state else {}
+        self._fresh: set[tuple[str, str]] = set()
+
+    def announce(self, source: str, targets: Iterable[str]) -> None:
+        """Note that `source` is about to change, and so notifies its targets."""
+        added = [target for target in targets if source not in self.pending.get(target, ())]
+        for target in added:
+            self.pending.setdefault(target, []).append(source)
+            self._fresh.add((source, target))
+        if added:
+            self._save()
+
+    def withdraw(self, source: str) -> None:
+        """Take back what this run announced for `source`, which did not change after all."""
+        taken = [target for name, target in self._fresh if name == source]
+        for target in taken:
+            self._fresh.discard((source, target))
+            self.pending[target].remove(source)
+            if not self.pending[target]:
+                del self.pending[target]
+        if taken:
+            self._save()
+
+    def done(self, target: str) -> None:
+        """Note that a target was refreshed."""
+        del self.pending[target]
+        self._save()
+
+    def _save(self) -> None:
+        if self._state:
+            self._state.set_pending(self.pending)

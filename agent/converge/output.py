@@ -1,0 +1,157 @@
+"""What people see: a diff per change, a line per outcome that is not in sync, a summary."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from converge.textdiff import escaped
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from converge.config import Settings
+
+_STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
+_MARKS = {
+    "changed": ("green", "changed"),
+    "would_change": ("yellow", "would change"),
+    "failed": ("red", "failed"),
+    "unmanageable": ("red", "unmanageable"),
+    "skipped": ("dim", "skipped"),
+}
+_VERBS = {
+    ("create", True): "would be created", ("create", False): "created",
+    ("remove", True): "would be removed", ("remove", False): "removed",
+}  # fmt: skip
+_PROGRESS_AFTER = 1.0  # seconds before a progress bar is worth its import
+
+
+class Painter:
+    """Colours where they are wanted: by --color, NO_COLOR and whether this is a terminal."""
+
+    def __init__(self, when: str, stream: TextIO) -> None:
+        self.stream = stream
+        self.on = when == "always" or (when == "auto" and stream.isatty())
+
+    def paint(self, style: str, text: str) -> str:
+        """Return the text in a style."""
+        return f"\033[{_STYLES[style]}m{text}\033[0m" if self.on else text
+
+    def line(self, text: str = "") -> None:
+        """Print a line; a reader that has gone (`| head`) must not end a run."""
+        try:
+            print(text, file=self.stream)
+        except BrokenPipeError:
+            silence(self.stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Send what is still to be printed nowhere: nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def print_report(report: dict[str, Any], settings: Settings) -> None:
+    """Print a report for people."""
+    painter = Painter(settings.color, sys.stdout)
+    for message in report["messages"]:
+        painter.line(painter.paint("yellow", message))
+    for told in report["resources"]:
+        quiet = told["outcome"] in ("changed", "skipped") and not told["fatal"]
+        if not (settings.quiet and quiet):
+            _print_resource(painter, told, dry=report["dry_run"])
+    for name in report["refreshed"]:
+        painter.line(f"{painter.paint('green', 'refreshed')} {escaped(name)}")
+    if not settings.quiet:
+        painter.line(summary(report, painter))
+
+
+def _print_resource(painter: Painter, told: dict[str, Any], *, dry: bool) -> None:
+    style, word = _MARKS[told["outcome"]]
+    if told["outcome"] == "unmanageable" and not told["fatal"]:
+        style = "yellow"
+    action = _VERBS.get((told["action"], dry), "") if "change" in told["outcome"] else ""
+    how = [action] if action else []
+    how += ["written in place, as it is a mount"] if told["in_place"] else []
+    how += [escaped(told["reason"], keep="\n")] if told["reason"] else []
+    how += [f"({escaped(told['remedy'])})"] if told["remedy"] else []
+    text = f"{painter.paint(style, word)} {painter.paint('bold', escaped(told['id']))}"
+    painter.line(text + (f": {' '.join(how)}" if how else ""))
+    for field in told["fields"] if told["action"] != "remove" else ():
+        _print_field(painter, field, created=told["action"] == "create")
+    for line in told["diff"].splitlines():
+        mark = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        painter.line("    " + (painter.paint(mark, line) if mark else line))
+
+
+def _print_field(painter: Painter, field: dict[str, Any], *, created: bool) -> None:
+    if field["before"] is None and field["after"] is None:
+        return  # a text, shown as a diff
+    name, after = field["field"], painter.paint("green", _value(field["after"]))
+    if created:
+        painter.line(f"    {name}: {after}")
+    else:
+        before = painter.paint("red", _value(field["before"]))
+        painter.line(f"    {name}: {before} → {after}")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return "none" if value is None else str(value)
+
+
+def summary(report: dict[str, Any], painter: Painter) -> str:
+    """Return the last line: counts that are not zero, and the time."""
+    counts = report["counts"]
+    total = sum(counts.values())
+    parts = [
+        painter.paint(_MARKS[name][0] if name in _MARKS else "green", f"{counts[name]} {word}")
+        for name, word in (
+            ("in_sync", "in sync"), ("changed", "changed"), ("would_change", "would change"),
+            ("failed", "failed"), ("unmanageable", "unmanageable"), ("skipped", "skipped"),
+        )
+        if counts[name]
+    ]  # fmt: skip
+    shown = ", ".join(parts) or "nothing declared"
+    noun = "resource" if total == 1 else "resources"
+    return f"{escaped(report['profile'])}: {total} {noun}: {shown}, in {report['seconds']:.2f} s"
+
+
+class Progress:
+    """A progress bar on a terminal, for a run that takes more than a second; else nothing."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._on = sys.stderr.isatty() and not (settings.quiet or settings.json)
+        self._begin = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tick(self, done: int, total: int) -> None:
+        """Show how far the run has got."""
+        if not self._on or time.monotonic() - self._begin < _PROGRESS_AFTER:
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("converging", total=total)
+        self._bar.update(self._task, completed=done, total=total)

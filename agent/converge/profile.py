@@ -1,0 +1,190 @@
+"""Reading a profile: its YAML files, includes first, checked for shape but not for meaning."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from converge.errors import ConvergeError, Problem, ProfileError
+from converge.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from converge.yamlfile import Document
+
+    Read = Callable[[str], tuple[str, bytes]]  # path → (real path, content); raises ConvergeError
+
+KEYS = ("profile", "description", "include", "vars", "resources")
+_MOST_FILES = 200
+
+
+class Declaration(Record):
+    """One item of `resources` as it was written: its kind, names, attributes and place."""
+
+    kind: str
+    names: list[Any]
+    attributes: dict[str, Any]
+    index: int
+    document: Document
+
+    def place(self, *path: str | int) -> tuple[int, int]:
+        """Return (line, column) of an attribute, or of the nearest thing around it."""
+        return self.document.place(("resources", self.index, *path))
+
+
+class Profile(Record):
+    """All files of a profile, merged: later vars win, resources in order."""
+
+    name: str
+    folder: str
+    vars: dict[str, Any]
+    declarations: list[Declaration]
+    files: dict[str, bytes]  # real path → content, of every file read
+
+
+def close_match(word: str, known: Iterable[str]) -> str:
+    """Return a remedy `did you mean …?` if a known word is close, else nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def load(path: str, read: Read) -> Profile:
+    """Read a profile and all that it includes. Raises ProfileError with every problem found."""
+    loader = _Loader(os.path.abspath(path), read)
+    loader.load(loader.top)
+    if loader.problems:
+        raise ProfileError(loader.problems)
+    return Profile(
+        name=loader.name or os.path.basename(path).rpartition(".")[0],
+        folder=loader.folder,
+        vars=loader.vars,
+        declarations=loader.declarations,
+        files=loader.files,
+    )
+
+
+class _Loader:
+    def __init__(self, top: str, read: Read) -> None:
+        self.top = top
+        self.folder = os.path.dirname(top)
+        self.read = read
+        self.name = ""
+        self.vars: dict[str, Any] = {}
+        self.declarations: list[Declaration] = []
+        self.files: dict[str, bytes] = {}
+        self.problems: list[Problem] = []
+        self._open: list[str] = []
+        self._done: set[str] = set()
+
+    def load(self, path: str) -> None:
+        """Load one file, after those that it includes."""
+        from converge import yamlfile
+
+        real, text = self.read(path)
+        self.files[real] = text
+        try:
+            document = yamlfile.load(text, path)
+        except ProfileError as error:
+            self.problems += error.problems
+            return
+        data = document.data
+        if data is None:
+            data = {}
+        if not isinstance(data, dict):
+            self._problem(document, (), "a profile is a mapping", "begin with `profile: NAME`")
+            return
+        self._open.append(path)
+        self._check_keys(document, data)
+        for i, name in self._list(document, data, "include"):
+            self._include(document, path, i, name)
+        self._take(document, data, path)
+        self._open.pop()
+        self._done.add(path)
+
+    def _check_keys(self, document: Document, data: dict[str, Any]) -> None:
+        for key in data:
+            if key not in KEYS:
+                remedy = close_match(key, KEYS) or f"a profile has {', '.join(KEYS)}"
+                self._problem(document, (key,), f"unknown key `{key}`", remedy)
+
+    def _take(self, document: Document, data: dict[str, Any], path: str) -> None:
+        name = data.get("profile")
+        if name is not None and not isinstance(name, str):
+            self._problem(document, ("profile",), "`profile` is a name, a string")
+        elif path == self.top:
+            self.name = name or ""
+        variables = data.get("vars")
+        if isinstance(variables, dict):
+            self._take_vars(document, variables)
+        elif variables is not None:
+            self._problem(document, ("vars",), "`vars` is a mapping")
+        for i, item in self._list(document, data, "resources"):
+            self._declare(document, i, item)
+
+    def _take_vars(self, document: Document, variables: dict[str, Any]) -> None:
+        for name in variables:
+            if not name.isidentifier() or name == "facts":
+                remedy = "use letters, digits and `_`; `facts` is taken"
+                self._problem(document, ("vars", name), f"`{name}` cannot name a var", remedy)
+        self.vars.update(variables)
+
+    def _include(self, document: Document, path: str, i: int, name: Any) -> None:
+        place = ("include", i)
+        if not isinstance(name, str) or "{{" in name or "{%" in name or not name:
+            self._problem(document, place, "an include is the path of a file, without templates")
+            return
+        target = os.path.normpath(os.path.join(os.path.dirname(path), name))
+        if os.path.isabs(name) or not target.startswith(self.folder.rstrip("/") + "/"):
+            self._problem(
+                document, place, f"`{name}` is not below {self.folder}",
+                "includes are relative paths and stay in the profile's folder",
+            )  # fmt: skip
+        elif target in self._open:
+            self._problem(document, place, f"`{name}` includes itself")
+        elif len(self.files) >= _MOST_FILES:
+            self._problem(document, place, f"more than {_MOST_FILES} files")
+        elif target not in self._done:
+            try:
+                self.load(target)
+            except ConvergeError as error:
+                self._problem(document, place, str(error))
+
+    def _declare(self, document: Document, i: int, item: Any) -> None:
+        place = ("resources", i)
+        if not isinstance(item, dict) or not item:
+            self._problem(
+                document, place, "a resource is a mapping", "write `- file: /etc/motd` and the like"
+            )
+            return
+        kind, *_ = item
+        value = item[kind]
+        names = value if isinstance(value, list) else [value]
+        if not names or any(isinstance(name, dict | list) or name is None for name in names):
+            self._problem(document, (*place, kind), f"`{kind}` needs a name, or a list of names")
+            return
+        attributes = {key: item[key] for key in item if key != kind}
+        self.declarations.append(
+            Declaration(kind=kind, names=names, attributes=attributes, index=i, document=document)
+        )
+
+    def _list(
+        self, document: Document, data: dict[str, Any], key: str
+    ) -> Iterator[tuple[int, Any]]:
+        value = data.get(key)
+        if isinstance(value, list):
+            yield from enumerate(value)
+        elif value is not None:
+            self._problem(document, (key,), f"`{key}` is a list")
+
+    def _problem(
+        self, document: Document, place: tuple[str | int, ...], message: str, remedy: str = ""
+    ) -> None:
+        line, column = document.place(place)
+        self.problems.append(
+            Problem(
+                message=message, file=document.file, line=line, column=column, remedy=remedy
+            )
+        )  # fmt: skip

@@ -1,0 +1,116 @@
+"""The report of a run: plain data, the schema of docs/report.md, version 1."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from converge import outcome
+from converge.textdiff import shown, unified
+
+if TYPE_CHECKING:
+    from converge.catalog import Catalog
+    from converge.engine import Run
+    from converge.outcome import Outcome
+    from converge.provider import Change
+
+VERSION = 1
+
+
+class Stopwatch:
+    """When a run began, by the wall clock and by the clock that does not jump."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self._begin = time.monotonic()
+
+    def seconds(self) -> float:
+        """Return how long it has taken, in seconds."""
+        return time.monotonic() - self._begin
+
+
+def exit_code(counts: dict[str, int], troubled: bool, *, dry: bool, detailed: bool) -> int:
+    """Return the exit code of a run: 0, or the sum of 2 (changes, drift) and 4 (trouble).
+
+    A plain run that is not dry answers 0 or 4 only.
+    """
+    moved = counts[outcome.WOULD_CHANGE] if dry else counts[outcome.CHANGED]
+    return (2 if moved and (dry or detailed) else 0) + (4 if troubled else 0)
+
+
+def make(
+    catalog: Catalog, run: Run, watch: Stopwatch, *, dry: bool, detailed: bool
+) -> dict[str, Any]:
+    """Return the report of a run that has ended."""
+    counts = dict.fromkeys(outcome.ALL, 0)
+    by_kind: dict[str, dict[str, int]] = {}
+    told = []
+    for resource in catalog.resources:
+        found = run.outcomes.get(resource.id)
+        if found is None:
+            continue  # not selected by --tags
+        counts[found.result] += 1
+        kind = by_kind.setdefault(resource.kind, dict.fromkeys(outcome.ALL, 0))
+        kind[found.result] += 1
+        if found.result != outcome.IN_SYNC:
+            told.append(
+                {"id": resource.id, "kind": resource.kind, "file": resource.file,
+                 "line": resource.line, **describe(found, run)}
+            )  # fmt: skip
+    troubled = any(found.counts for found in run.outcomes.values())
+    return {
+        "version": VERSION,
+        "id": f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(watch.started))}-{os.urandom(3).hex()}",
+        "profile": catalog.profile,
+        "source": catalog.source,
+        "dry_run": dry,
+        "started": watch.started,
+        "seconds": round(watch.seconds(), 4),
+        "exit_code": exit_code(counts, troubled, dry=dry, detailed=detailed),
+        "counts": counts,
+        "kinds": by_kind,
+        "resources": told,
+        "refreshed": run.refreshed,
+        "pending": run.notifications.pending,
+        "messages": [],
+    }
+
+
+def describe(found: Outcome, run: Run) -> dict[str, Any]:
+    """Return what the report tells of one resource that is not in sync."""
+    plain: dict[str, Any] = {
+        "outcome": found.result,
+        "reason": found.reason,
+        "remedy": found.remedy,
+        "fatal": found.counts,
+        "action": "",
+        "fields": [],
+        "diff": "",
+        "in_place": False,
+    }
+    if found.change is not None:
+        item = run.inspection.items[found.change.id]
+        hidden = item.provider.hidden(found.change)
+        in_place = found.result == outcome.CHANGED and item.spec.name in run.system.written_in_place
+        plain |= {"in_place": in_place, **describe_change(found.change, hidden)}
+    return plain
+
+
+def describe_change(change: Change[Any, Any], hidden: frozenset[str]) -> dict[str, Any]:
+    """Return a change as plain data: `action`, `fields` and, for texts, a unified `diff`."""
+    if change.after is None:
+        return {"action": "remove", "fields": [], "diff": ""}
+    fields: list[dict[str, Any]] = []
+    diffs = []
+    for field in change.fields:
+        if field.field in hidden:
+            fields.append({"field": field.field, "before": "[hidden]", "after": "[hidden]"})
+        elif field.field in change.after.text:
+            diffs.append(unified(change.spec.name, field.before, field.after))
+            fields.append({"field": field.field, "before": None, "after": None})
+        else:
+            before, after = shown(field.before), shown(field.after)
+            fields.append({"field": field.field, "before": before, "after": after})
+    action = "create" if change.before is None else "change"
+    return {"action": action, "fields": fields, "diff": "".join(diffs)}
