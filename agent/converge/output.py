@@ -61,10 +61,9 @@ def print_report(report: dict[str, Any], settings: Settings) -> None:
     for message in report["messages"]:
         painter.line(painter.paint("yellow", message))
     for told in report["resources"]:
-        quiet = told["outcome"] in ("changed", "skipped") and not told["fatal"]
-        if not (settings.quiet and quiet):
+        if told["fatal"] or not settings.quiet:
             _print_resource(painter, told, dry=report["dry_run"])
-    for name in report["refreshed"]:
+    for name in () if settings.quiet else report["refreshed"]:
         painter.line(f"{painter.paint('green', 'refreshed')} {escaped(name)}")
     if not settings.quiet:
         painter.line(summary(report, painter))

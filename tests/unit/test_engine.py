@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from converge import outcome
 from converge.engine import Run, TooManyDeletionsError
 from converge.notifications import Notifications
@@ -82,7 +83,7 @@ def test_a_provider_that_raises_anything_fails_its_batch(thing, tmp_path):
 
 
 def test_a_raising_inspect_fails_its_kind_and_no_other(both, tmp_path):
-    thing, other = both
+    thing, _other = both
     thing.tricks["inspect"] = OSError(5, "Input/output error", "/etc/x")
     made = run(tmp_path, resource("a"), resource("b", kind="other"))
     assert results(made) == {"a": "failed", "b": "changed"}
