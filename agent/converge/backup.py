@@ -18,6 +18,7 @@ from converge import atomic
 from converge.errors import ApplyError
 
 _CHUNK = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Backups:
@@ -34,23 +35,25 @@ class Backups:
         Raises ApplyError if it cannot be kept.
         """
         found = os.fstat(fd)
-        if found.st_size > self.most_bytes:
-            raise ApplyError(
-                f"{path}: {found.st_size} bytes are more than the backups may hold",
-                "set `backup: false` on the resource, or raise `backup_bytes`",
-            )
         try:
-            digest = self._store(fd)
+            if found.st_size > self.most_bytes:
+                raise _TooLargeError
+            digest, size = self._store(fd)
             entry = {
                 "time": time.time(),
                 "path": path,
                 "digest": digest,
-                "size": found.st_size,
+                "size": size,
                 "mode": f"{found.st_mode & 0o7777:04o}",
                 "uid": found.st_uid,
                 "gid": found.st_gid,
             }
             self._append(entry)
+        except _TooLargeError:
+            raise ApplyError(
+                f"{path}: {found.st_size} bytes are more than the backups may hold",
+                "set `backup: false` on the resource, or raise `backup_bytes`",
+            ) from None
         except OSError as error:
             raise ApplyError(
                 f"{path}: no backup can be made in {self.folder}: {error.strerror}",
@@ -60,8 +63,11 @@ class Backups:
 
     def read(self, digest: str) -> bytes:
         """Return a kept content. Raises ApplyError if it is not what it was."""
-        with open(os.path.join(self.folder, "objects", digest), "rb") as file:
-            data = file.read()
+        try:
+            with open(os.path.join(self.folder, "objects", digest), "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise ApplyError(f"the backup {digest} cannot be read: {error.strerror}") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise ApplyError(f"the backup {digest} is damaged")
         return data
@@ -69,7 +75,7 @@ class Backups:
     def entries(self) -> list[dict[str, Any]]:
         """Return the index, oldest first; lines that cannot be read are passed over."""
         try:
-            with open(os.path.join(self.folder, "index"), encoding="utf-8") as file:
+            with open(os.path.join(self.folder, "index"), "rb") as file:
                 lines = file.read().splitlines()
         except FileNotFoundError:
             return []
@@ -84,25 +90,40 @@ class Backups:
         return found
 
     def prune(self) -> None:
-        """Drop what is too old or too much, never the only copy of an original."""
+        """Drop what is too old or too much, never the only copy of an original. Raises OSError."""
         entries = self.entries()
-        originals = {entry["path"]: i for i, entry in reversed(list(enumerate(entries)))}
+        originals: dict[str, int] = {}
+        for i, entry in enumerate(entries):
+            originals.setdefault(entry["path"], i)
+        first = set(originals.values())
         oldest = time.time() - self.most_days * 86400
-        kept: list[dict[str, Any]] = []
-        sizes: dict[str, int] = {}
-        for i in sorted(range(len(entries)), key=lambda i: (i not in originals.values(), -i)):
+        kept: list[int] = []
+        digests: set[str] = set()
+        total = 0
+        for i in sorted(range(len(entries)), key=lambda i: (i not in first, -i)):
             entry = entries[i]
-            total = sum(sizes.values()) + entry["size"] * (entry["digest"] not in sizes)
-            if originals[entry["path"]] == i or (
-                entry["time"] >= oldest and total <= self.most_bytes
-            ):
-                kept.append(entry)
-                sizes[entry["digest"]] = entry["size"]
+            size = 0 if entry["digest"] in digests else entry["size"]
+            if i in first or (entry["time"] >= oldest and total + size <= self.most_bytes):
+                kept.append(i)
+                digests.add(entry["digest"])
+                total += size
         if len(kept) < len(entries):
-            self._rewrite(sorted(kept, key=lambda entry: entry["time"]), set(sizes))
+            self._rewrite([entries[i] for i in sorted(kept)], digests)
+
+    def sweep(self) -> None:
+        """Remove what a killed run left staged in the store. Call it only under the lock."""
+        for folder in (self.folder, os.path.join(self.folder, "objects")):
+            try:
+                folder_fd = os.open(folder, _FOLDER)
+            except FileNotFoundError:
+                continue
+            try:
+                atomic.sweep(folder_fd)
+            finally:
+                os.close(folder_fd)
 
     def _rewrite(self, entries: list[dict[str, Any]], digests: set[str]) -> None:
-        folder_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        folder_fd = os.open(self.folder, _FOLDER)
         try:
             text = "".join(json.dumps(entry) + "\n" for entry in entries)
             atomic.replace(folder_fd, "index", text.encode())
@@ -112,25 +133,60 @@ class Backups:
         for name in set(os.listdir(objects)) - digests:
             os.unlink(os.path.join(objects, name))
 
-    def _store(self, fd: int) -> str:
+    def _store(self, fd: int) -> tuple[str, int]:
+        """Copy a file into the store; return its digest and size. The memory used is bounded."""
         objects = os.path.join(self.folder, "objects")
-        os.makedirs(objects, mode=0o700, exist_ok=True)
-        os.lseek(fd, 0, os.SEEK_SET)
-        data = b"".join(iter(lambda: os.read(fd, _CHUNK), b""))
-        digest = hashlib.sha256(data).hexdigest()
-        if not os.path.exists(os.path.join(objects, digest)):
-            objects_fd = os.open(objects, os.O_RDONLY | os.O_DIRECTORY)
+        for folder in (self.folder, objects):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        objects_fd = os.open(objects, _FOLDER)
+        staged = atomic.temporary_name()
+        try:
+            copy_fd = atomic.create(objects_fd, staged)
             try:
-                atomic.replace(objects_fd, digest, data)
+                digest, size = self._copy(fd, copy_fd)
+                if _size(objects_fd, digest) == size:
+                    return digest, size
+                os.fsync(copy_fd)
             finally:
-                os.close(objects_fd)
-        return digest
+                os.close(copy_fd)
+            os.rename(staged, digest, src_dir_fd=objects_fd, dst_dir_fd=objects_fd)
+            staged = ""
+            atomic.sync_directory(objects_fd)
+            return digest, size
+        finally:
+            if staged:
+                atomic.discard(objects_fd, staged)
+            os.close(objects_fd)
+
+    def _copy(self, fd: int, copy_fd: int) -> tuple[str, int]:
+        os.lseek(fd, 0, os.SEEK_SET)
+        sha, size = hashlib.sha256(), 0
+        while chunk := os.read(fd, _CHUNK):
+            size += len(chunk)
+            if size > self.most_bytes:  # it grows while we read
+                raise _TooLargeError
+            sha.update(chunk)
+            atomic.write_all(copy_fd, chunk)
+        return sha.hexdigest(), size
 
     def _append(self, entry: dict[str, Any]) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(os.path.join(self.folder, "index"), flags, 0o600)
         try:
-            atomic.write_all(fd, (json.dumps(entry) + "\n").encode())
+            end = os.fstat(fd).st_size
+            torn = end and os.pread(fd, 1, end - 1) != b"\n"  # by a full disk or a kill
+            atomic.write_all(fd, (b"\n" if torn else b"") + json.dumps(entry).encode() + b"\n")
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+class _TooLargeError(Exception):
+    """A file is larger than the store may be."""
+
+
+def _size(folder_fd: int, name: str) -> int | None:
+    try:
+        return os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return None

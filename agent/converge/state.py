@@ -1,0 +1,173 @@
+"""What the agent remembers between runs, in one private directory (converge.private).
+
+    report.json, reports/ID.json   the last report; the last ones that changed or failed something
+    pending.json                   refreshes that are still owed
+    running.json                   the directories that the run under way writes in
+    backups/, journal/             converge.backup, converge.journal
+
+All of it can be made again: a damaged state never stops the agent (converge.store).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from converge import private
+from converge.store import Store, drop_oldest, newest_first
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import TypeGuard
+
+    from converge.backup import Backups
+    from converge.journal import Journal
+
+MOST_REPORTS = 50
+_REPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+def find(
+    explicit: str | None,
+    root: str = "/",
+    name: str = "converge",
+    *,
+    create: bool = True,
+    most_bytes: int = 64 << 20,
+    most_days: int = 90,
+) -> StateDirectory | None:
+    """Return the state directory, None where there can be none.
+
+    `explicit` (CONVERGE_STATE_DIR) is used as it is, or UsageError is raised. Else it is the first
+    that can be written of ROOT/var/lib/NAME and, when the root is the machine's own, /run/NAME-UID,
+    /tmp/NAME-UID and /dev/shm/NAME-UID; a directory that is not ours alone is passed over. With
+    `create=False` (dry runs, status) nothing is made or changed: None if there is no state yet.
+    `most_bytes` and `most_days` cap the backups.
+    """
+    candidates = private.places(root, "var/lib", name)
+    path, passed_over = private.choose(explicit, candidates, "CONVERGE_STATE_DIR", create=create)
+    if path is None:
+        return None
+    return StateDirectory(
+        path,
+        read_only=not create,
+        most_bytes=most_bytes,
+        most_days=most_days,
+        passed_over=passed_over,
+    )
+
+
+class StateDirectory(Store):
+    """A state directory that `find` has looked at.
+
+    `passed_over` says, for people, why each better place was not used.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        read_only: bool = False,
+        most_bytes: int = 64 << 20,
+        most_days: int = 90,
+        passed_over: Iterable[str] = (),
+    ) -> None:
+        super().__init__(path, read_only=read_only)
+        self.passed_over = tuple(passed_over)
+        self._most = (most_bytes, most_days)
+
+    @cached_property
+    def backups(self) -> Backups:
+        """The contents that were replaced."""
+        from converge.backup import Backups
+
+        return Backups(os.path.join(self.path, "backups"), *self._most)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The writes in place that are under way."""
+        from converge.journal import Journal
+
+        return Journal(os.path.join(self.path, "journal"))
+
+    def keep_report(self, report: Mapping[str, Any]) -> str | None:
+        """Keep the report of a run that ended; return its id if it joins the history.
+
+        It does if something changed or failed; the 50 newest are kept. Raises OSError.
+        """
+        data = json.dumps(report).encode() + b"\n"
+        self.write("report.json", data)
+        counts = report.get("counts", {})
+        if not counts.get("changed") and not counts.get("failed"):
+            return None
+        name = str(report.get("id", ""))
+        if not _REPORT.fullmatch(name):
+            name = os.urandom(8).hex()
+        self.write(f"reports/{name}.json", data)
+        folder = os.path.join(self.path, "reports")
+        drop_oldest(folder, [f"{n}.json" for n in self.reports()], MOST_REPORTS)
+        return name
+
+    def last_report(self) -> dict[str, Any] | None:
+        """Return the report of the last run; None: there is none."""
+        return self._report("report.json")
+
+    def reports(self) -> list[str]:
+        """Return the ids of the reports in the history, newest first."""
+        folder = os.path.join(self.path, "reports")
+        try:
+            names = [name for name in os.listdir(folder) if name.endswith(".json")]
+            return [name.removesuffix(".json") for name in newest_first(folder, names)]
+        except OSError:
+            return []
+
+    def report(self, name: str) -> dict[str, Any] | None:
+        """Return a report of the history by its id; None: there is none."""
+        return self._report(f"reports/{name}.json") if _REPORT.fullmatch(name) else None
+
+    def pending(self) -> dict[str, list[str]]:
+        """Return the refreshes that are owed: the target → the ids that notified it."""
+        found = self.read_json("pending.json")
+        return found if _is_pending(found) else {}
+
+    def set_pending(self, pending: Mapping[str, Iterable[str]]) -> None:
+        """Note durably which refreshes are owed. Raises OSError."""
+        if pending:
+            self.write_json("pending.json", {key: list(ids) for key, ids in pending.items()})
+        else:
+            self.remove("pending.json")
+
+    def mark_running(self, folders: Iterable[str]) -> None:
+        """Note durably that a run writes in these directories from now on. Raises OSError."""
+        self.write_json("running.json", sorted(folders))
+
+    def interrupted(self) -> list[str] | None:
+        """Return the directories that a run which did not end wrote in; None: every run ended.
+
+        The list is empty if there was such a run, but its note is damaged.
+        """
+        if not os.path.lexists(os.path.join(self.path, "running.json")):
+            return None
+        found = self.read_json("running.json")
+        return found if isinstance(found, list) and all(isinstance(f, str) for f in found) else []
+
+    def clear_running(self) -> None:
+        """Note that the run has ended. Raises OSError."""
+        self.remove("running.json")
+
+    def _report(self, name: str) -> dict[str, Any] | None:
+        content = self.read(name)
+        found = None if content is None else self.parse(name, content)
+        if found is not None and not isinstance(found, dict):
+            self.set_aside(name)
+            return None
+        return found
+
+
+def _is_pending(found: Any) -> TypeGuard[dict[str, list[str]]]:
+    return isinstance(found, dict) and all(
+        isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in found.values()
+    )

@@ -1,0 +1,134 @@
+"""Files of our own in a private directory, each old or new, none able to stop the agent.
+
+What cannot be read (truncated, flipped, of a newer agent, no regular file) is set aside as
+NAME.corrupt-RANDOM and counts as not there: everything kept here can be made again.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from converge import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = 1
+MOST_CORRUPT = 5
+_CHUNK = 1 << 20
+_LIMIT = 256 << 20  # bytes; nothing of ours is larger
+_HEADER = re.compile(rb"converge-state (\d{1,9}) ([0-9a-f]{8})\n")
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Store:
+    """A private directory, to be read and (unless `read_only`) written. Names may have one slash."""
+
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
+        self.path = path
+        self._read_only = read_only
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content under `name`; None: there is none that can be read."""
+        try:
+            fd = os.open(os.path.join(self.path, name), _READ)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                self.set_aside(name)
+            return None
+        try:
+            found = os.fstat(fd)
+            if stat.S_ISREG(found.st_mode) and found.st_size <= _LIMIT:
+                return b"".join(iter(lambda: os.read(fd, _CHUNK), b""))
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        self.set_aside(name)
+        return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put `data` under `name`, old or new at every instant, durable. Raises OSError."""
+        folder, _, base = name.rpartition("/")
+        with self._open(folder, make=True) as folder_fd:
+            atomic.replace(folder_fd, base, data)
+
+    def remove(self, name: str) -> None:
+        """Remove what is under `name`, durably; it is no error if there is nothing."""
+        folder, _, base = name.rpartition("/")
+        try:
+            with self._open(folder) as folder_fd:
+                os.unlink(base, dir_fd=folder_fd)
+                atomic.sync_directory(folder_fd)
+        except FileNotFoundError:
+            return
+
+    def read_json(self, name: str) -> Any | None:
+        """Return what `write_json` kept; None: nothing, or it was damaged and is set aside."""
+        content = self.read(name)
+        if content is None:
+            return None
+        header = _HEADER.match(content)
+        body = content[header.end() :] if header else b""
+        if not header or int(header[1]) != VERSION or int(header[2], 16) != zlib.crc32(body):
+            self.set_aside(name)
+            return None
+        return self.parse(name, body)
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Keep plain data under a line with the version and the checksum. Raises OSError."""
+        body = json.dumps(data, separators=(",", ":")).encode()
+        self.write(name, b"converge-state %d %08x\n" % (VERSION, zlib.crc32(body)) + body)
+
+    def set_aside(self, name: str) -> None:
+        """Move a damaged file out of the way as NAME.corrupt-RANDOM; keep the last five in all."""
+        if self._read_only:
+            return
+        path = os.path.join(self.path, name)
+        try:
+            os.rename(path, f"{path}.corrupt-{os.urandom(4).hex()}")
+            folder = os.path.dirname(path)
+            names = [name for name in os.listdir(folder) if ".corrupt-" in name]
+            drop_oldest(folder, names, MOST_CORRUPT)
+        except OSError:
+            return  # a state that cannot be written is read as if the file were not there
+
+    @contextmanager
+    def _open(self, folder: str, *, make: bool = False) -> Iterator[int]:
+        if self._read_only:
+            raise OSError(errno.EROFS, "the state is only read in a dry run", self.path)
+        path = os.path.join(self.path, folder)
+        if make and folder:
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    def parse(self, name: str, content: bytes) -> Any | None:
+        """Return the JSON that was read from `name`; None: it is none, and is set aside."""
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            self.set_aside(name)
+            return None
+
+
+def newest_first(folder: str, names: list[str]) -> list[str]:
+    """Return names of files in a directory by when each was put there. Raises OSError."""
+    ages = {name: os.lstat(os.path.join(folder, name)).st_ctime_ns for name in names}
+    return sorted(names, key=lambda name: (ages[name], name), reverse=True)
+
+
+def drop_oldest(folder: str, names: list[str], most: int) -> None:
+    """Remove all but the newest of these files. Raises OSError."""
+    for name in newest_first(folder, names)[most:]:
+        os.unlink(os.path.join(folder, name))
