@@ -53,8 +53,11 @@ def hold(folder: str, wait: float = 0.0) -> Iterator[None]:
         raise UsageError(f"{folder}/lock cannot be opened: {error.strerror}") from error
     try:
         _take(fd, folder, time.monotonic() + wait)
-        _sign(fd)
-        yield
+        try:
+            _sign(fd)
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)  # a child between fork and exec still has a copy of it
     finally:
         os.close(fd)
 

@@ -117,16 +117,46 @@ def test_waits_no_longer_than_it_was_told(folder):
     child.end()
 
 
-def test_a_program_does_not_inherit_it(folder):
+@pytest.fixture
+def sleeper():
+    """Return a function that starts a program which lives until the end of the test."""
+    reader, writer = os.pipe()
+
+    def start():
+        return subprocess.Popen([sys.executable, "-Ic", "input()"], stdin=reader, close_fds=False)
+
+    yield start
+    os.close(writer)
+    os.close(reader)
+
+
+def test_a_program_of_the_holder_does_not_keep_it(folder, sleeper):
     with lock.hold(folder):
-        program = subprocess.Popen(
-            [sys.executable, "-Ic", "input()"], stdin=subprocess.PIPE, close_fds=False
-        )
-    try:
+        program = sleeper()
+    with lock.hold(folder):
+        assert program.poll() is None
+        program.kill()
+        program.wait()
+
+
+def test_a_program_of_a_killed_holder_does_not_keep_it(folder, sleeper):
+    def action(tell):
         with lock.hold(folder):
-            assert program.poll() is None
-    finally:
-        program.communicate(b"\n")
+            tell(str(sleeper().pid))
+
+    child = Child(action)
+    program = int(child.answer())
+    child.end(signal.SIGKILL)
+    with lock.hold(folder, wait=30):
+        os.kill(program, signal.SIGKILL)  # it is still there
+
+
+def test_a_forked_child_does_not_keep_it_after_the_end(folder):
+    with lock.hold(folder):
+        child = Child(lambda tell: tell("forked"))
+        assert child.answer() == "forked"
+    with lock.hold(folder):
+        child.end()
 
 
 def test_it_is_free_after_an_error(folder):
