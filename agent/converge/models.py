@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import typing
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -44,7 +45,9 @@ def _make_model(spec: type[Spec]) -> type[BaseModel]:
     declared: dict[str, Any] = {
         name: (hints[name], getattr(spec, name, ...)) for name in spec.field_names
     }
-    return create_model(spec.__name__, __config__=config, __doc__=spec.__doc__, **declared)
+    with warnings.catch_warnings():  # an attribute may be named as one of pydantic's old methods
+        warnings.filterwarnings("ignore", "Field name .* shadows", UserWarning)
+        return create_model(spec.__name__, __config__=config, __doc__=spec.__doc__, **declared)
 
 
 def _evaluate(annotation: Any, names: dict[str, Any]) -> Any:

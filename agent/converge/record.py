@@ -58,3 +58,5 @@ class Record:
     def replace(self, **values: Any) -> Self:
         """Return a copy with some fields changed."""
         return type(self)(**{**self.as_dict(), **values})
+
+    __replace__ = replace  # as in copy.replace(); a spec may have a field named `replace`

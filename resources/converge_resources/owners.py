@@ -22,6 +22,8 @@ class Owners:
     def __init__(self, system: ReadOnlySystem) -> None:
         self._system = system
         self._ids: dict[str, dict[str, int]] = {}
+        self._names: dict[str, dict[int, str]] = {}
+        self._asked: dict[tuple[str, str], int | None] = {}
 
     def uid(self, owner: str) -> int | None:
         """Return the user id of a name or a number in a string; None: there is no such user."""
@@ -49,8 +51,10 @@ class Owners:
         """Return the live id as `wanted` spells it if it is that, else its name, else its number."""
         if wanted is not None and self._id(what, wanted) == live:
             return wanted
-        names = [name for name, number in self._table(what).items() if number == live]
-        return names[0] if names else str(live)
+        if what not in self._names:
+            pairs = reversed(self._table(what).items())  # of several names the first counts
+            self._names[what] = {number: name for name, number in pairs}
+        return self._names[what].get(live, str(live))
 
     def _id(self, what: str, name: str) -> int | None:
         if name.isdigit():
@@ -61,13 +65,16 @@ class Owners:
     def _foreign(self, what: str, name: str) -> int | None:
         if self._system.prefixed:
             return None
-        import grp
-        import pwd
+        if (what, name) not in self._asked:
+            import grp
+            import pwd
 
-        try:
-            return pwd.getpwnam(name).pw_uid if what == "user" else grp.getgrnam(name).gr_gid
-        except KeyError:
-            return None
+            try:
+                found = pwd.getpwnam(name).pw_uid if what == "user" else grp.getgrnam(name).gr_gid
+            except KeyError:
+                found = None
+            self._asked[what, name] = found
+        return self._asked[what, name]
 
     def _table(self, what: str) -> dict[str, int]:
         if what not in self._ids:

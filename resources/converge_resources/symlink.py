@@ -7,10 +7,9 @@ import stat
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from converge import probe
-from converge.errors import ApplyError
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
+from converge_resources import trees
 from converge_resources.owners import Owners
-from converge_resources.trees import describe, needs_before, obstacle_of_type, remove_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,17 +34,20 @@ class SymlinkSpec(Spec):
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """A link needs a target unless it is to be absent."""
+        if self.name == "/":
+            yield "name", "`/` is a directory"
         if self.state == "present" and not self.target:
             yield "target", "a symlink needs a `target`"
 
 
 class SymlinkState(State):
-    """What is at the path: `type` is `symlink`, `file`, `directory` or `other`."""
+    """What is at the path. Of another `type` than `symlink` nothing but the type is told."""
 
     type: str
     target: str | None = None
     owner: str | None = None
     group: str | None = None
+    deletes: int | None = None  # how many entries go if it is removed; never managed
 
 
 class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
@@ -71,7 +73,8 @@ class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
             if found is None:
                 return None
             if not stat.S_ISLNK(found.st_mode):
-                return SymlinkState(type=describe(found))
+                deletes = trees.count(system, spec.name, found) if spec.force else None
+                return SymlinkState(type=trees.describe(found), deletes=deletes)
             return SymlinkState(
                 type="symlink",
                 target=system.readlink(spec.name),
@@ -90,37 +93,44 @@ class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
         self, change: Change[SymlinkSpec, SymlinkState], system: System, owners: Owners
     ) -> None:
         spec, before = change.spec, change.before
-        if before is not None and before.type != "symlink":
-            if not spec.force:
-                raise ApplyError(f"a {before.type} is in the way", "set `force: true`")
-            remove_any(system, spec.name, keep=change.after is not None and before.type == "file")
+        wrong = before is not None and before.type != "symlink"
+        if before is not None and wrong:
+            trees.check_force(spec.name, before.type, force=spec.force)
+        keep = before is not None and before.type == "file"
         if change.after is None:
-            system.remove(spec.name)
+            trees.remove_any(system, spec.name, keep=keep)
             return
         uid, gid = owners.ids(spec.owner, spec.group)
-        if change.wants("type") or change.wants("target"):
-            system.make_symlink(spec.name, spec.target or "", uid=uid, gid=gid)
-        else:
-            system.set_link_owner(spec.name, uid=uid, gid=gid)
+        if not change.wants("type") and not change.wants("target"):
+            trees.set_attributes(system, spec.name, None, uid, gid)
+            return
+        trees.require_parent(system, spec.name)
+        if wrong:
+            trees.remove_any(system, spec.name, keep=keep)
+        system.make_symlink(spec.name, spec.target or "", uid=uid, gid=gid)
 
     def obstacles(
         self, changes: Sequence[Change[SymlinkSpec, SymlinkState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say which links this container does not let us touch."""
         owners = Owners(system)
-        found = {}
-        for change in changes:
-            uid, gid = owners.known(change.spec.owner, change.spec.group)
-            obstacle = obstacle_of_type(system, change.spec.name) or probe.attributes(
-                system, change.spec.name, owner=uid, group=gid, mode=False
-            )
-            if obstacle:
-                found[change.spec.name] = obstacle
-        return found
+        return trees.probing(changes, lambda change: self._obstacle(change, system, owners))
+
+    def _obstacle(
+        self, change: Change[SymlinkSpec, SymlinkState], system: ReadOnlySystem, owners: Owners
+    ) -> Unmanageable | None:
+        spec = change.spec
+        made = change.wants("type") or change.wants("target")
+        first = trees.obstacle_of_type if made or change.after is None else probe.read_only_mount
+        why = first(system, spec.name)
+        if why or change.after is None:
+            return why
+        uid, gid = owners.known(spec.owner, spec.group)
+        return probe.attributes(system, spec.name, owner=uid, group=gid, mode=False, new=made)
 
     def depends(self, spec: SymlinkSpec) -> Iterable[str]:
         """A link goes after its directories, its owner and group, and its target."""
-        yield from needs_before(spec.name, spec.owner, spec.group)
+        yield from trees.needs_before(spec.name, spec.owner, spec.group)
         if spec.state == "present" and spec.target:
             target = os.path.normpath(os.path.join(os.path.dirname(spec.name), spec.target))
             yield from (f"{kind}:{target}" for kind in ("file", "directory", "symlink"))
@@ -128,3 +138,7 @@ class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
     def claims(self, spec: SymlinkSpec) -> Iterable[str]:
         """A path has one owner, whatever its kind."""
         return (f"path:{spec.name}",)
+
+    def deletions(self, change: Change[SymlinkSpec, SymlinkState]) -> int:
+        """Count what is removed: the link, or all of a directory in its way."""
+        return trees.deletions(change, "symlink")

@@ -1,0 +1,39 @@
+"""Which files look like secrets, so that their content is not shown unless it is asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from converge import modes
+
+if TYPE_CHECKING:
+    from converge_resources.file import FileState
+
+_SECRET_PATHS = re.compile(
+    r"/etc/g?shadow-?|/etc/ssl/private/.*|.*\.key|(.*/)?ssh_host_[^/]*_key|(.*/)?id_[a-z0-9_]+",
+    re.DOTALL,
+)
+_OTHERS_READ = 0o044
+_NEW = 0o644
+
+
+def private(bits: int) -> bool:
+    """Tell whether neither group nor others may read what has these permission bits."""
+    return not bits & _OTHERS_READ
+
+
+def secret(path: str, before: FileState | None, after: FileState | None) -> bool:
+    """Tell whether a file's content, before or after a change, looks like a secret.
+
+    So do account hashes, host keys, private keys, and what only its owner may read.
+    """
+    if _SECRET_PATHS.fullmatch(os.path.normpath(path)):
+        return True
+    if after is not None and after.mode is not None and private(modes.apply(after.mode, _NEW)):
+        return True
+    return any(
+        state is not None and (state.private or b"PRIVATE KEY-----" in (state.content or b""))
+        for state in (before, after)
+    )
