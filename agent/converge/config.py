@@ -1,0 +1,235 @@
+"""The settings of the agent: a flag beats the environment, which beats /etc/converge/agent.yaml.
+
+Every setting has one name: `allow_deletions` is `--allow-deletions`, `CONVERGE_ALLOW_DELETIONS`
+and a key of the file. Other variables that begin with CONVERGE_ are left alone: Kubernetes makes
+some for every service (CONVERGE_PORT, CONVERGE_SERVICE_HOST).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from converge.errors import Problem, UsageError
+from converge.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FILE = "/etc/converge/agent.yaml"
+PREFIX = "CONVERGE_"
+_VAR_PREFIX = "CONVERGE_VAR_"
+_VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WORDS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
+
+class Settings(Record):
+    """Every setting with its default. Sizes are in bytes, times in seconds unless the name says."""
+
+    profile: str = "/etc/converge/profile.yaml"
+    root: str = "/"
+    state_dir: str | None = None
+    runtime_dir: str | None = None
+    vars: Mapping[str, Any] = {}
+    noop: bool = False
+    phase: str | None = None
+    tags: tuple[str, ...] = ()
+    json: bool = False
+    detailed_exitcodes: bool = False
+    color: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    wait: float = 0.0
+    allow_deletions: int = 50
+    backup_bytes: int = 64 << 20
+    backup_days: int = 90
+
+
+def load(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: str | None = FILE
+) -> Settings:
+    """Return the settings; a flag or variable that is None or empty is not given.
+
+    `flags` has the names of Settings; `file` may be missing. Raises UsageError with everything that
+    is wrong and where it came from, UntrustedError if somebody else could change the file.
+    """
+    found, problems = _from_file(file) if file else ({}, [])
+    variables: dict[str, Any] = dict(found.get("vars", {}))
+    for given, trouble in (_from_environment(environment), _from_flags(flags)):
+        variables |= given.pop("vars", {})
+        found |= given
+        problems += trouble
+    if problems:
+        raise UsageError("\n".join(str(problem) for problem in problems))
+    settings = Settings(**{**found, "vars": variables})
+    if settings.color == "auto" and environment.get("NO_COLOR"):  # https://no-color.org
+        settings = settings.replace(color="never")
+    return settings
+
+
+def parse_var(text: str) -> tuple[str, Any]:
+    """Return name and value of `name=value`: JSON if it is that (a number, true, a list), or text.
+
+    Raises UsageError.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not _VAR.fullmatch(name):
+        raise UsageError(
+            f"--var {text!r} is not NAME=VALUE", "a name has letters, digits and underscores"
+        )
+    try:
+        return name, json.loads(value, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is a word, not a number")
+
+
+def _from_file(file: str) -> tuple[dict[str, Any], list[Problem]]:
+    if not os.path.lexists(file):
+        return {}, []
+    from converge import trust, yamlfile
+
+    real, text = trust.read(file)
+    document = yamlfile.load(text, real)
+    data = {} if document.data is None else document.data
+    if not isinstance(data, dict):
+        return {}, [Problem(message="the settings must be a mapping of names to values", file=real)]
+    found, problems = {}, []
+    for name, value in data.items():
+        line, column = document.place((name,))
+        try:
+            if name not in _CHECKS:
+                raise ValueError(f"there is no setting `{name}`{_close(str(name))}")
+            found[name] = _CHECKS[name](value)
+        except ValueError as error:
+            problems.append(Problem(message=str(error), file=real, line=line, column=column))
+    return found, problems
+
+
+def _close(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name.replace("-", "_"), _CHECKS, 1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
+    found: dict[str, Any] = {"vars": {}}
+    problems = []
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        try:
+            if variable.startswith(_VAR_PREFIX):
+                found["vars"] |= _vars({variable.removeprefix(_VAR_PREFIX): text})
+            elif name in _CHECKS and name != "vars" and variable == PREFIX + name.upper() and text:
+                found[name] = _CHECKS[name](_converted(name, text))
+        except ValueError as error:
+            problems.append(Problem(message=str(error), file=variable))
+    return found, problems
+
+
+def _converted(name: str, text: str) -> Any:
+    """Return the text of a variable as the type that its setting has, or as it is."""
+    kind = type(getattr(Settings, name))
+    if kind is bool:
+        return _WORDS.get(text.lower(), text)
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _from_flags(flags: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    found, problems = {}, []
+    for name, value in flags.items():
+        if value is None:
+            continue
+        if name in _PATHS and isinstance(value, str) and value:
+            value = os.path.abspath(value)
+        try:
+            found[name] = _CHECKS[name](value)
+        except ValueError as error:
+            flag = "--var" if name == "vars" else "--" + name.replace("_", "-")
+            problems.append(Problem(message=str(error), file=flag))
+    return found, problems
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {value!r}")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
+        return float(value)
+    raise ValueError(f"must be a number of seconds, not {value!r}")
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"must be a whole number, 0 or more, not {value!r}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"must be a text, not {value!r}")
+
+
+def _path(value: Any) -> str:
+    if isinstance(value, str) and value.startswith("/") and "\0" not in value:
+        return os.path.normpath(value).replace("//", "/", 1)
+    raise ValueError(f"must be an absolute path, not {value!r}")
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value in words:
+            return str(value)
+        raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+
+    return check
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    tags = value.split(",") if isinstance(value, str) else value
+    if isinstance(tags, list | tuple) and all(isinstance(tag, str) for tag in tags):
+        return tuple(tag.strip() for tag in tags if tag.strip())
+    raise ValueError(f"must be a list of tags, not {value!r}")
+
+
+def _vars(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a mapping of names to values, not {value!r}")
+    for name in value:
+        if not isinstance(name, str) or not _VAR.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a var: letters, digits and underscores")
+    return dict(value)
+
+
+_PATHS = ("root", "state_dir", "runtime_dir")
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "profile": _text,
+    **dict.fromkeys(_PATHS, _path),
+    "vars": _vars,
+    **dict.fromkeys(("noop", "json", "detailed_exitcodes", "quiet", "verbose"), _flag),
+    "phase": _one_of("bake", "start", "run"),
+    "tags": _tags,
+    "color": _one_of("auto", "always", "never"),
+    "wait": _number,
+    **dict.fromkeys(("allow_deletions", "backup_bytes", "backup_days"), _count),
+}
