@@ -89,9 +89,8 @@ class Builder:
     def problem(self, message: str, remedy: str, at: int) -> None:
         """Note a problem and go on; with too many of them, stop."""
         line, column = unpack(at)
-        self.problems.append(
-            Problem(message=message, file=self.file, line=line, column=column, remedy=remedy)
-        )
+        found = Problem(message=message, file=self.file, line=line, column=column, remedy=remedy)
+        self.problems.append(found)
         if len(self.problems) >= MAX_PROBLEMS:
             raise ProfileError(self.problems)
 

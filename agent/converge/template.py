@@ -1,0 +1,205 @@
+"""Templates: strings of a profile that Jinja2 renders when the catalog is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from converge.errors import ConvergeError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from jinja2.environment import Template
+
+    from converge.sandbox import Sandbox
+
+    Path = tuple[str | int, ...]
+
+_MARKS = ("{{", "{%", "{#")
+
+
+class TemplateError(ConvergeError):
+    """A template cannot be rendered. `path` is where in the data; `line` of the template, or 0."""
+
+    def __init__(self, message: str, path: Path = (), remedy: str = "", line: int = 0) -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.path = path
+        self.line = line
+
+
+def is_template(value: Any) -> bool:
+    """Tell whether a value is a string that must be rendered."""
+    return isinstance(value, str) and any(mark in value for mark in _MARKS)
+
+
+class Templates:
+    """Renders templates, each compiled once. Jinja2 is imported when the first one is met."""
+
+    def __init__(self) -> None:
+        self._sandbox: Sandbox | None = None
+        self._texts: dict[str, tuple[Template, bool]] = {}
+        self._conditions: dict[str, Template] = {}
+
+    def value(self, value: Any, names: Mapping[str, Any], path: Path = ()) -> Any:
+        """Return plain data with every string in it rendered, keys apart.
+
+        A string that is one expression and nothing else, `{{ expression }}`, becomes what the
+        expression gives, of whatever type. Raises TemplateError.
+        """
+        if isinstance(value, dict):
+            return {key: self.value(item, names, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item, names, (*path, i)) for i, item in enumerate(value)]
+        if not is_template(value):
+            return value
+        return self._guarded(self._text, value, names, path)
+
+    def condition(self, expression: str | bool, names: Mapping[str, Any]) -> bool:
+        """Return whether a Jinja2 expression, written without braces, holds. Raises TemplateError."""
+        if isinstance(expression, bool):
+            return expression
+        if not isinstance(expression, str):
+            raise TemplateError("a condition is an expression or a boolean")
+        if is_template(expression):
+            bare = expression.strip().removeprefix("{{").removesuffix("}}").strip()
+            remedy = "" if is_template(bare) else f"write `{bare}`"
+            raise TemplateError("a condition is written without braces", (), remedy)
+        holds = self._guarded(self._condition, expression, names, ())
+        if isinstance(holds, str):  # "no" and "false" would hold
+            remedy = f"compare it: `{expression} == '…'`"
+            raise TemplateError(f"the condition gives the string {holds[:60]!r}", (), remedy)
+        return bool(holds)
+
+    def _text(self, source: str, names: Mapping[str, Any]) -> Any:
+        if source not in self._texts:
+            self._texts[source] = self._environment().compile_text(source)
+        template, single = self._texts[source]
+        return _evaluate(template, names) if single else _render(template, names)
+
+    def _condition(self, source: str, names: Mapping[str, Any]) -> Any:
+        if source not in self._conditions:
+            self._conditions[source] = self._environment().compile_condition(source)
+        return _evaluate(self._conditions[source], names)
+
+    def _environment(self) -> Sandbox:
+        if self._sandbox is None:
+            from converge.sandbox import Sandbox
+
+            self._sandbox = Sandbox()
+        return self._sandbox
+
+    def _guarded(self, action: Any, source: str, names: Mapping[str, Any], path: Path) -> Any:
+        """Call; whatever a template raises becomes a TemplateError at `path`."""
+        try:
+            return action(source, names)
+        except TemplateError as error:  # of a var, met on the way
+            raise TemplateError(error.message, path, error.remedy, error.line) from error
+        except (RecursionError, MemoryError):
+            raise TemplateError("the template is too deep or too large", path) from None
+        except Exception as error:  # a template can raise anything
+            raise _explained(error, names, path) from error
+
+
+class Variables(Mapping[str, Any]):
+    """The names that templates see: vars, each rendered when it is first used, and base names.
+
+    `raw` is plain data that may hold templates; `base` is taken as it is (facts may be a lazy
+    mapping) and comes second. Raises TemplateError for a var that cannot be rendered.
+    """
+
+    def __init__(
+        self,
+        raw: Mapping[str, Any],
+        base: Mapping[str, Any] | None = None,
+        templates: Templates | None = None,
+    ) -> None:
+        self._raw = raw
+        self._base = base or {}
+        self._templates = templates or Templates()
+        self._rendered: dict[str, Any] = {}
+        self._open: list[str] = []
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._rendered:
+            return self._rendered[name]
+        if name not in self._raw:
+            return self._base[name]
+        if name in self._open:
+            loop = " → ".join([*self._open[self._open.index(name) :], name])
+            raise TemplateError(f"the var `{name}` refers to itself: {loop}")
+        self._open.append(name)
+        try:
+            self._rendered[name] = self._templates.value(self._raw[name], self)
+        except TemplateError as error:
+            if "the var `" in error.message:
+                raise
+            message = f"in the var `{name}`: {error.message}"
+            raise TemplateError(message, error.path, error.remedy, error.line) from error
+        finally:
+            self._open.pop()
+        return self._rendered[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw or name in self._base
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._raw), **dict.fromkeys(self._base)})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _context(template: Template, names: Mapping[str, Any]) -> Any:
+    """Return a context that looks names up one by one (Jinja2's usual one copies them all)."""
+    from collections import ChainMap
+
+    every: Any = ChainMap(names, template.globals)  # type: ignore[arg-type]
+    return template.new_context(every, shared=True)
+
+
+def _evaluate(template: Template, names: Mapping[str, Any]) -> Any:
+    """Return what a single expression gives, as plain data."""
+    from converge.plain import plain
+    from converge.sandbox import RESULT
+
+    context = _context(template, names)
+    for _ in template.root_render_func(context):
+        pass
+    return plain(context.vars[RESULT])
+
+
+def _render(template: Template, names: Mapping[str, Any]) -> str:
+    from converge import bounds
+
+    parts = []
+    size = 0
+    for part in template.root_render_func(_context(template, names)):
+        parts.append(part)
+        size += len(part)
+        bounds.length("", size)
+    return "".join(parts)
+
+
+def _explained(error: Exception, names: Mapping[str, Any], path: Path) -> TemplateError:
+    import re
+
+    from converge.profile import close_match
+
+    message = getattr(error, "message", None) or str(error) or type(error).__name__
+    undefined = re.fullmatch(r"`(\w+)` is not defined", message)
+    remedy = close_match(undefined[1], names) if undefined else ""
+    line = getattr(error, "lineno", None) or _line(error.__traceback__)
+    return TemplateError(message, path, remedy, line)
+
+
+def _line(traceback: TracebackType | None) -> int:
+    """Return the innermost line of a template that a traceback goes through, or 0."""
+    line = 0
+    while traceback:
+        template = traceback.tb_frame.f_globals.get("__jinja_template__")
+        if template:
+            line = template.get_corresponding_lineno(traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return line
