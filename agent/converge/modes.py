@@ -68,5 +68,5 @@ def _apply_clause(mode: int, who: str, sign: str, letters: str, *, directory: bo
         return mode | bits
     if sign == "-":
         return mode & ~bits
-    kept = mode & 0o7000 if directory and "s" not in letters else 0  # chmod(1) keeps a directory's
+    kept = mode & 0o6000 if directory and "s" not in letters else 0  # chmod(1) keeps a directory's
     return mode & ~mask | bits | kept & mask

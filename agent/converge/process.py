@@ -10,6 +10,7 @@ from converge.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from subprocess import Popen
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {
@@ -19,6 +20,7 @@ ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
 }
 _SHOWN = 2000  # characters of a program's words that an error repeats
+_LOOK = 0.5  # seconds after which we look whether the program itself has ended
 
 
 class Completed(Record):
@@ -49,7 +51,6 @@ def run(
 
     `timeout` is in seconds. Raises ApplyError if it cannot be started or takes too long.
     """
-    import signal
     import subprocess
 
     try:
@@ -65,19 +66,49 @@ def run(
         )
     except OSError as error:
         raise ApplyError(f"{argv[0]} cannot be started: {error.strerror}") from error
-    try:
-        out, err = child.communicate(stdin, timeout)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        raise ApplyError(f"{argv[0]} took longer than {timeout:g} seconds") from None
-    except BaseException:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        raise
+    with child:  # closes the pipes
+        try:
+            out, err = _communicate(child, argv[0], stdin, timeout)
+        except BaseException:
+            _end_group(child.pid)
+            raise
     return Completed(
         argv=tuple(argv),
         code=child.returncode,
         out=out.decode(errors="replace"),
         err=err.decode(errors="replace"),
     )
+
+
+def _communicate(
+    child: Popen[bytes], program: str, stdin: bytes, timeout: float
+) -> tuple[bytes, bytes]:
+    """Return what a program wrote until it ended, though a daemon of its may keep the pipes open.
+
+    Raises ApplyError at the deadline.
+    """
+    import subprocess
+    import time
+
+    deadline = time.monotonic() + timeout
+    ended = False
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return child.communicate(stdin, _LOOK if ended else max(min(left, _LOOK), 0))
+        except subprocess.TimeoutExpired as slow:
+            if ended:
+                return slow.output or b"", slow.stderr or b""
+            ended = child.poll() is not None  # then once more, for its last words
+            if not ended and left <= _LOOK:
+                raise ApplyError(f"{program} took longer than {timeout:g} seconds") from None
+            stdin = b""  # communicate() goes on with what it was given first
+
+
+def _end_group(pid: int) -> None:
+    import signal
+
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
