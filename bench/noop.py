@@ -76,7 +76,9 @@ def measure(count: int, runs: int) -> None:
         ]  # fmt: skip
         subprocess.run(converge, check=True)
         bare, _ = timed([sys.executable, "-I", "-c", "pass"], runs)
-        loop, spread = timed([sys.executable, "-I", f"{folder}/loop.py", f"{folder}/plain.json"], runs)
+        loop, spread = timed(
+            [sys.executable, "-I", f"{folder}/loop.py", f"{folder}/plain.json"], runs
+        )
         ours, our_spread = timed(converge, runs)
     finally:
         shutil.rmtree(folder)
@@ -93,8 +95,12 @@ def main() -> None:
     parser.add_argument("--files", default="1,100,1000,10000")
     parser.add_argument("--runs", type=int, default=15)
     options = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, median of {options.runs} runs, ms")
-    print(f"{'files':>7} {'bare':>9} {'loop':>9} {'':6} {'converge':>9} {'':7} {'/bare':>9} {'/loop':>9}")
+    print(
+        f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, median of {options.runs} runs, ms"
+    )
+    print(
+        f"{'files':>7} {'bare':>9} {'loop':>9} {'':6} {'converge':>9} {'':7} {'/bare':>9} {'/loop':>9}"
+    )
     for count in map(int, options.files.split(",")):
         measure(count, options.runs if count < 10000 else max(3, options.runs // 3))
 

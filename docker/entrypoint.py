@@ -27,13 +27,13 @@ def become(command: list[str]) -> None:
     try:
         os.execvp(command[0], command)  # noqa: S606  an argv list, no shell
     except OSError as error:
-        print(f"converge: {command[0]}: {error.strerror}", file=sys.stderr)
+        sys.stderr.write(f"converge: {command[0]}: {error.strerror}\n")
         sys.exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
 if __name__ == "__main__":
     code = converge()
     if code and os.environ.get("CONVERGE_ON_FAILURE") != "continue":
-        print(f"converge: not converged (exit {code}), so the command is not run", file=sys.stderr)
+        sys.stderr.write(f"converge: not converged (exit {code}), so the command is not run\n")
         sys.exit(code)
     become(sys.argv[1:] or ["/bin/true"])

@@ -17,12 +17,13 @@ import subprocess
 import sys
 import sysconfig
 
-UNUSED = (
-    "__pycache__ _pyrepl config-* dist-packages distutils ensurepip idlelib lib2to3 pydoc* "
-    "sitecustomize.py site-packages sqlite3 test tkinter turtle* unittest venv EXTERNALLY-MANAGED "
-    "_codecs_* _crypt.* _curses* _dbm.* _gdbm.* _lsprof.* _sqlite3.* _test* _tkinter.* _xx* "
-    "audioop.* nis.* ossaudiodev.* readline.* xx*"
-).split()
+UNUSED = [
+    *("__pycache__", "config-*", "dist-packages", "site-packages", "EXTERNALLY-MANAGED"),
+    *("sitecustomize.py", "test", "unittest", "pydoc*", "ensurepip", "venv", "distutils"),
+    *("_pyrepl", "idlelib", "lib2to3", "sqlite3", "tkinter", "turtle*", "xx*", "_xx*"),
+    *("_codecs_*", "_crypt.*", "_curses*", "_dbm.*", "_gdbm.*", "_lsprof.*", "_sqlite3.*"),
+    *("_test*", "_tkinter.*", "audioop.*", "nis.*", "ossaudiodev.*", "readline.*"),
+]
 
 
 def main(destination: str) -> None:

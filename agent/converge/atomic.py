@@ -5,6 +5,7 @@ What is staged is invisible until it is renamed, and what is renamed is already 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -31,27 +32,37 @@ def create(folder_fd: int, name: str) -> int:
 
 
 def sync_directory(folder_fd: int) -> None:
-    """Make the names in a directory durable."""
+    """Make the names in a directory durable, where the file system has a way to (fsync(2) EINVAL)."""
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder_fd)
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(fd)
 
 
-def discard(folder_fd: int, name: str) -> None:
-    """Remove a staged file; it is no error if it has gone."""
+def discard(folder_fd: int, name: str) -> bool:
+    """Remove what was staged, whoever owns it by now; return whether it was there and has gone.
+
+    Never raises: what cannot be removed is swept by a later run.
+    """
     try:
-        os.unlink(name, dir_fd=folder_fd)
-    except FileNotFoundError:
-        return
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mode):
+            os.rmdir(name, dir_fd=folder_fd)
+        else:
+            os.unlink(name, dir_fd=folder_fd)
+    except OSError:
+        return False
+    return True
 
 
 def replace(folder_fd: int, name: str, data: bytes, mode: int = 0o600) -> None:
     """Put a whole file of our own under `name`, old or new at every instant, durable."""
     staged = temporary_name()
-    fd = create(folder_fd, staged)
     try:
+        fd = create(folder_fd, staged)
         try:
             write_all(fd, data)
             os.fchmod(fd, mode)
@@ -70,12 +81,6 @@ def sweep(folder_fd: int) -> int:
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder_fd)
     try:
         names = [name for name in os.listdir(fd) if _TEMPORARY.fullmatch(name)]
-        swept = 0
-        for name in names:
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            if found.st_uid == os.geteuid() and not stat.S_ISDIR(found.st_mode):
-                os.unlink(name, dir_fd=fd)
-                swept += 1
-        return swept
+        return sum(discard(fd, name) for name in names)
     finally:
         os.close(fd)

@@ -6,15 +6,14 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from converge import catalog, graph, kinds, protect
+from converge import catalog, kinds, protect
 from converge.errors import ConvergeError, Problem, ProfileError
+from converge.links import Compiled, link
 from converge.profile import close_match
-from converge.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from converge.common import Common
     from converge.facts import Facts
     from converge.kinds import AnyProvider
     from converge.profile import Declaration, Profile, Read
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
     from converge.template import Templates, Variables
 
 _MOST_SHOWN = 50  # problems that one error lists
-
-
-class Compiled(Record):
-    """One resource between declaration and catalog. `spec` is None where its `when` is false."""
-
-    id: str
-    declaration: Declaration
-    common: Common
-    provider: AnyProvider
-    spec: Any
 
 
 def compile_profile(
@@ -49,7 +38,7 @@ def compile_profile(
     for declaration in profile.declarations:
         compiler.add(declaration)
     compiler.stop_if_wrong()
-    resources = compiler.link()
+    resources = link(compiler.compiled, compiler.problem)
     compiler.stop_if_wrong()
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in profile.files.items()}
     return catalog.Catalog(
@@ -90,7 +79,7 @@ class _Compiler:
             try:
                 name = self.templates.value(raw, self.names)
             except ConvergeError as error:
-                self._problem(declaration, f"{declaration.kind}:{raw}", place, str(error))
+                self.problem(declaration, f"{declaration.kind}:{raw}", place, str(error))
                 continue
             self._add_one(declaration, provider, name, place)
 
@@ -103,7 +92,7 @@ class _Compiler:
             else close_match(declaration.kind, known) or f"the kinds are {', '.join(known)}"
         )
         message = f"unknown kind `{declaration.kind}`"
-        self._problem(declaration, "", (declaration.kind,), message, remedy)
+        self.problem(declaration, "", (declaration.kind,), message, remedy)
 
     def _add_one(
         self,
@@ -137,7 +126,7 @@ class _Compiler:
         try:
             return self.templates.condition(condition, self.names)
         except ConvergeError as error:
-            self._problem(declaration, label, ("when",), str(error))
+            self.problem(declaration, label, ("when",), str(error))
             return True
 
     def _validate(
@@ -158,14 +147,14 @@ class _Compiler:
         wrong = "name" in attributes
         if wrong:
             remedy = f"write `- {declaration.kind}: NAME`"
-            self._problem(declaration, label, ("name",), "unknown attribute `name`", remedy)
+            self.problem(declaration, label, ("name",), "unknown attribute `name`", remedy)
         for key, raw in attributes.items():
             try:
                 data.setdefault(key, self.templates.value(raw, self.names))
             except ConvergeError as error:
                 wrong = True
                 inner = getattr(error, "path", ())
-                self._problem(declaration, label, (key, *inner), str(error))
+                self.problem(declaration, label, (key, *inner), str(error))
         if wrong:
             return None
         spec, problems = validate(model, data)
@@ -173,7 +162,7 @@ class _Compiler:
             remedy = close_match(str(where[0]), known) if "unknown attribute" in message else ""
             if where and where[0] == "name":
                 where = place
-            self._problem(declaration, label, where, message, remedy)
+            self.problem(declaration, label, where, message, remedy)
         return spec
 
     def _resolve(
@@ -183,12 +172,12 @@ class _Compiler:
             declaration.kind, getattr(spec, "state", None), spec.name, spec.as_dict(), self.own
         )
         if problem:
-            self._problem(declaration, label, (), problem)
+            self.problem(declaration, label, (), problem)
         try:
             return provider.resolve(spec, self._read_source)  # type: ignore[no-any-return]
         except ConvergeError as error:
             place = ("source",) if "source" in declaration.attributes else ()
-            self._problem(declaration, label, place, str(error))
+            self.problem(declaration, label, place, str(error))
             return spec
 
     def _read_source(self, name: str) -> tuple[str, bytes]:
@@ -207,49 +196,11 @@ class _Compiler:
     ) -> None:
         line, _ = other.declaration.place()
         where = f"{other.declaration.document.file}:{line}"
-        self._problem(
+        self.problem(
             declaration, label, place, f"already declared at {where}", "remove one of them"
         )
 
-    def link(self) -> list[catalog.Resource]:
-        """Resolve references, find the order, and return the resources wave by wave."""
-        from converge.links import Links
-
-        links = Links(self.compiled, self._problem)
-        if self.problems:
-            return []
-        try:
-            order = graph.waves(list(self.compiled), links.after)
-        except graph.CycleError as error:
-            first = self.compiled[error.cycle[0]]
-            self._problem(
-                first.declaration, first.id, (), f"a cycle: {error}", "remove one `require`"
-            )
-            return []
-        return [
-            self._resource(self.compiled[name], wave, links)
-            for wave, members in enumerate(order)
-            for name in members
-        ]
-
-    def _resource(self, one: Compiled, wave: int, links: Any) -> catalog.Resource:
-        line, _ = one.declaration.place()
-        return catalog.Resource(
-            id=one.id,
-            kind=one.provider.kind,
-            spec={} if one.spec is None else links.adopted(one).as_dict(),
-            file=one.declaration.document.file,
-            line=line,
-            wave=wave,
-            after=tuple(sorted(links.after[one.id])),
-            notify=tuple(sorted(links.notify[one.id])),
-            tags=tuple(one.common.tags),
-            noop=one.common.noop,
-            on_unmanageable=one.common.on_unmanageable,
-            selected=one.spec is not None,
-        )
-
-    def _problem(
+    def problem(
         self,
         declaration: Declaration,
         resource: str,
@@ -257,6 +208,7 @@ class _Compiler:
         message: str,
         remedy: str = "",
     ) -> None:
+        """Note one more problem, at a place of the declaration."""
         line, column = declaration.place(*place)
         file = declaration.document.file
         self.problems.append(

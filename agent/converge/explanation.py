@@ -21,7 +21,7 @@ def explain(settings: Settings, name: str) -> dict[str, Any]:
     """Return what is known of a resource, as plain data. Raises UsageError if there is none."""
     system = System(settings.root)
     kept = state.find(settings.state_dir, settings.root, create=False)
-    catalog = runner.compiled(settings, system, kept and kept.path, runner.trusted_read)
+    catalog = runner.compiled(settings, system, kept.path if kept else None, runner.trusted_read)
     found = next((one for one in catalog.resources if one.id == name), None)
     if found is None:
         ids = [one.id for one in catalog.resources]
@@ -31,6 +31,8 @@ def explain(settings: Settings, name: str) -> dict[str, Any]:
     differing = inspection.inspect([item], system.read_only()) if item else {}
     outcome = inspection.outcomes[name]
     hidden = item.provider.hidden(outcome.change) if item and outcome.change else frozenset()
+    wanted = item.provider.desired(item.spec) if item else None
+    hidden |= wanted.secret if wanted else frozenset()
     last = (kept.last_report() if kept else None) or {"resources": []}
     told = [one for one in last["resources"] if one["id"] == name]
     return {

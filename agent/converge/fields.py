@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from converge import modes
 
 _ACCOUNT = r"^[a-z_][a-z0-9_.-]{0,30}[a-z0-9_$-]?$"
+_MOST_ID = 4294967294  # one more is -1 to chown(2), which means "no change"
 
 
 def Doc(text: str) -> Any:  # noqa: N802  reads as a type in annotations
@@ -61,6 +62,8 @@ def _owner(value: Any) -> Any:
         value = str(value)
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,10}|" + _ACCOUNT[1:-1], value):
         raise ValueError(f"{value!r} is neither an account name nor a numeric id")
+    if isinstance(value, str) and value.isdigit() and int(value) > _MOST_ID:
+        raise ValueError(f"{value} is more than the largest id, {_MOST_ID}")
     return value
 
 
@@ -74,5 +77,5 @@ AccountName = Annotated[
     StringConstraints(max_length=32),
     Matching(_ACCOUNT, "an account name (a-z, 0-9, `_`, `-`, `.`; useradd(8))"),
 ]
-AccountId = Annotated[int, Field(ge=0, le=4294967294)]  # -1 means "no change" to chown(2)
+AccountId = Annotated[int, Field(ge=0, le=_MOST_ID)]
 Seconds = Annotated[float, Field(gt=0)]

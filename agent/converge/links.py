@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from converge import graph
+from converge.catalog import Resource
 from converge.profile import close_match
+from converge.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from converge.compile import Compiled
+    from converge.common import Common
+    from converge.kinds import AnyProvider
+    from converge.profile import Declaration
     from converge.provider import Spec
+
+
+class Compiled(Record):
+    """One resource between declaration and catalog. `spec` is None where its `when` is false."""
+
+    id: str
+    declaration: Declaration
+    common: Common
+    provider: AnyProvider
+    spec: Any
+
+
+def link(compiled: Mapping[str, Compiled], problem: Callable[..., None]) -> list[Resource]:
+    """Resolve references, find the order, and return the resources wave by wave.
+
+    What is wrong goes to `problem`; the result is then of no use.
+    """
+    links = Links(compiled, problem)
+    try:
+        order = graph.waves(list(compiled), links.after)
+    except graph.CycleError as error:
+        first = compiled[error.cycle[0]]
+        problem(first.declaration, first.id, (), f"a cycle: {error}", "remove one `require`")
+        return []
+    return [
+        _resource(compiled[name], wave, links) for wave, names in enumerate(order) for name in names
+    ]
+
+
+def _resource(one: Compiled, wave: int, links: Links) -> Resource:
+    line, _ = one.declaration.place()
+    return Resource(
+        id=one.id,
+        kind=one.provider.kind,
+        spec={} if one.spec is None else links.adopted(one).as_dict(),
+        file=one.declaration.document.file,
+        line=line,
+        wave=wave,
+        after=tuple(sorted(links.after[one.id])),
+        notify=tuple(sorted(links.notify[one.id])),
+        tags=tuple(one.common.tags),
+        noop=one.common.noop,
+        on_unmanageable=one.common.on_unmanageable,
+        selected=one.spec is not None,
+    )
 
 
 class Links:

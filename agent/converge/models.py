@@ -8,24 +8,26 @@ from __future__ import annotations
 import sys
 import typing
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from converge import fields
+from converge.provider import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from converge.provider import Spec
+    from converge.record import Record
 
 Place = tuple[str | int, ...]
+R = TypeVar("R", bound="Record")
 
 
 _models: dict[str, type[BaseModel]] = {}
 
 
-def model_of(spec: type[Spec]) -> type[BaseModel]:
+def model_of(spec: type[Record]) -> type[BaseModel]:
     """Return the strict pydantic model of a Spec class, its annotations read once."""
     key = f"{spec.__module__}.{spec.__qualname__}"
     if key not in _models:
@@ -33,7 +35,7 @@ def model_of(spec: type[Spec]) -> type[BaseModel]:
     return _models[key]
 
 
-def _make_model(spec: type[Spec]) -> type[BaseModel]:
+def _make_model(spec: type[Record]) -> type[BaseModel]:
     names = {**vars(typing), **vars(fields), **vars(sys.modules[spec.__module__])}
     hints: dict[str, Any] = {}
     for parent in reversed(spec.__mro__):
@@ -57,14 +59,15 @@ def _evaluate(annotation: Any, names: dict[str, Any]) -> Any:
     return eval(annotation, names)  # noqa: S307
 
 
-def validate(spec: type[Spec], data: dict[str, Any]) -> tuple[Spec | None, list[tuple[Place, str]]]:
+def validate(spec: type[R], data: dict[str, Any]) -> tuple[R | None, list[tuple[Place, str]]]:
     """Return (spec, []) or (None, problems): each the place in the data and a message."""
     try:
         values = model_of(spec).model_validate(data).model_dump(mode="json")
     except ValidationError as error:
         return None, list(_problems(error))
     made = spec(**values)
-    problems: list[tuple[Place, str]] = [((name,), text) for name, text in made.problems()]
+    rules = made.problems() if isinstance(made, Spec) else ()
+    problems: list[tuple[Place, str]] = [((name,), text) for name, text in rules]
     return (None, problems) if problems else (made, [])
 
 
@@ -86,6 +89,6 @@ def _problems(error: ValidationError) -> Iterator[tuple[Place, str]]:
         yield place, message
 
 
-def schema_of(spec: type[Spec]) -> dict[str, Any]:
+def schema_of(spec: type[Record]) -> dict[str, Any]:
     """Return the JSON schema of a Spec, as it may be written in a profile."""
     return model_of(spec).model_json_schema(mode="validation")

@@ -18,7 +18,7 @@ class Mount(Record):
 def parse(text: str) -> dict[str, Mount]:
     """Return the mounts by mount point; of several on one point the last, which is on top."""
     found = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: a mount point may hold \f or U+2028
         fields = line.split(" ")
         try:
             dash = fields.index("-", 6)

@@ -33,7 +33,13 @@ def open_beneath(root_fd: int, path: str) -> int | None:
         return None
     import ctypes
 
-    fd: int = _call(_SYSCALL, root_fd, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    fd: int = _call(
+        ctypes.c_long(_SYSCALL),  # syscall(2) takes longs
+        ctypes.c_long(root_fd),
+        os.fsencode(path),
+        ctypes.byref(how),
+        ctypes.c_size_t(ctypes.sizeof(how)),
+    )
     if fd >= 0:
         return fd
     code = ctypes.get_errno()

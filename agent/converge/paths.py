@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+from typing import TYPE_CHECKING
 
 from converge import openat2
+from converge.errors import ApplyError
+from converge.walk import UnsafePathError, Walk
 
-_PATH_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["At", "Paths", "UnsafePathError"]
+
 _MOST_CACHED = 256
-
-
-class UnsafePathError(OSError):
-    """A step of the path could be moved by another user."""
 
 
 class Paths:
@@ -30,6 +31,8 @@ class Paths:
         self.root = os.path.realpath(root)
         self._root_fd = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._cache: dict[str, int] = {}
+        allowed = os.sysconf("SC_OPEN_MAX")  # a small `ulimit -n` must leave room for the work
+        self._most_cached = min(_MOST_CACHED, allowed // 4) if allowed > 0 else _MOST_CACHED
 
     def __del__(self) -> None:
         for fd in (*getattr(self, "_cache", {}).values(), getattr(self, "_root_fd", -1)):
@@ -49,78 +52,102 @@ class Paths:
     def parent(self, path: str) -> tuple[int, str]:
         """Return a descriptor of the directory that holds `path`, and its last component.
 
-        The descriptor stays ours: do not close it. Raises OSError, UnsafePathError.
+        The descriptor stays ours and is good until the next call here: do not close it, and use
+        `At` where other code runs meanwhile. Raises OSError, UnsafePathError.
         """
         folder, _, name = path.rpartition("/")
         if not path.startswith("/") or name in ("", ".", ".."):
             raise OSError(errno.EINVAL, "not a path to something in a directory", path)
+        _check(name)
         return self.directory(folder or "/"), name
 
     def directory(self, path: str) -> int:
-        """Return a descriptor (O_PATH) of a directory; it stays ours. Raises OSError."""
+        """Return a descriptor (O_PATH) of a directory, as `parent` does. Raises OSError."""
         fd = self._cache.get(path)
         if fd is None:
             fd = self._open(path)
-            if len(self._cache) >= _MOST_CACHED:
+            if len(self._cache) >= self._most_cached:
                 self.forget()
             self._cache[path] = fd
         return fd
 
+    def resolve(self, path: str) -> str:
+        """Return the path with every trusted link on it followed, the last one too.
+
+        Raises OSError, UnsafePathError.
+        """
+        _check(path)
+        walk = Walk(self._root_fd)
+        try:
+            walk.go(_parts(path))
+            return walk.path
+        except OSError as error:
+            error.filename = path
+            raise
+        finally:
+            walk.close()
+
     def _open(self, path: str) -> int:
-        parts = [part for part in path.split("/") if part not in ("", ".")]
+        _check(path)
+        parts = _parts(path)
         if ".." not in parts:
             fd = openat2.open_beneath(self._root_fd, "/".join(parts) or ".")
             if fd is not None:
                 return fd
+        walk = Walk(self._root_fd)
         try:
-            return self._walk(parts)
-        except UnsafePathError:
-            raise
+            walk.go(parts)
+            return walk.directory()
         except OSError as error:
-            raise OSError(error.errno, error.strerror, path) from None
-
-    def _walk(self, parts: list[str]) -> int:
-        """Open a directory step by step, following trusted links inside the root."""
-        stack = [os.dup(self._root_fd)]
-        todo = parts[::-1]
-        links = 0
-        try:
-            while todo:
-                part = todo.pop()
-                if part == "..":
-                    if len(stack) > 1:
-                        os.close(stack.pop())
-                    continue
-                fd = os.open(part, _PATH_FLAGS, dir_fd=stack[-1])
-                mode = os.fstat(fd).st_mode
-                if not stat.S_ISLNK(mode):
-                    stack.append(fd)
-                    if not stat.S_ISDIR(mode):
-                        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-                    continue
-                try:
-                    target = _trusted_target(stack[-1], fd, part)
-                finally:
-                    os.close(fd)
-                links += 1
-                if links > _MOST_LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                if target.startswith("/"):
-                    while len(stack) > 1:
-                        os.close(stack.pop())
-                todo += [step for step in target.split("/") if step not in ("", ".")][::-1]
-            return stack.pop()
+            error.filename = path
+            raise
         finally:
-            for fd in stack:
-                os.close(fd)
+            walk.close()
 
 
-def _trusted_target(folder_fd: int, link_fd: int, name: str) -> str:
-    folder, link = os.fstat(folder_fd), os.fstat(link_fd)
-    ours = (0, os.geteuid())
-    movable = folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX
-    if link.st_uid not in ours or folder.st_uid not in ours or movable:
-        raise UnsafePathError(
-            errno.ELOOP, f"the symbolic link {name!r} on the way could be moved by another user"
-        )
-    return os.readlink("", dir_fd=link_fd)
+class At:
+    """Where something is changed: the directory's descriptor, held, and the name in it.
+
+    `with At(paths, path) as (folder_fd, name)`. An OSError that passes through gets the whole path
+    as its filename.
+    """
+
+    def __init__(self, paths: Paths, path: str) -> None:
+        self._paths = paths
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> tuple[int, str]:
+        folder_fd, name = self._paths.parent(self._path)
+        self._fd = os.dup(folder_fd)
+        return self._fd, name
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        os.close(self._fd)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = self._path, None
+            if error.errno == errno.EPERM and os.geteuid() == 0:
+                raise ApplyError(
+                    f"{self._path}: {error.strerror}",
+                    "the immutable flag may be set (see lsattr, chattr -i), "
+                    "or a capability is missing",
+                ) from error
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _check(path: str) -> None:
+    if "\0" in path:  # the C library would end the path here
+        raise OSError(errno.EINVAL, "a NUL byte in a path", path)
+    if not path.isascii():
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            raise OSError(errno.EILSEQ, os.strerror(errno.EILSEQ), ascii(path)) from None

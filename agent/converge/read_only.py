@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 from converge import mounts, process
 from converge.errors import CannotManageError
 from converge.paths import Paths
-from converge.writer import read_all
+from converge.regular import READ_LIMIT, READING, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-READ_LIMIT = 64 << 20  # bytes; nothing larger is taken into memory
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
@@ -54,31 +52,24 @@ class ReadOnlySystem:
             folder_fd, name = self.paths.parent(path)
             return os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _GONE:
-                return None
-            raise
+            _raise_unless_gone(error, path)
+            return None
 
     def read(self, path: str, *, follow: bool = False, limit: int = READ_LIMIT) -> bytes | None:
         """Return a regular file's bytes; None: there is nothing. Raises OSError.
 
         `follow` accepts a symbolic link as the last component too (trusted as on the way).
         """
-        if follow:
-            path = self._followed(path)
+        fd = self._open(path, follow=follow)
+        if fd is None:
+            return None
         try:
-            folder_fd, name = self.paths.parent(path)
-            fd = os.open(name, _READ, dir_fd=folder_fd)
+            if os.fstat(fd).st_size > limit:
+                raise OSError(errno.EFBIG, f"larger than {limit} bytes")
+            return read_all(fd, limit)
         except OSError as error:
-            if error.errno in _GONE:
-                return None
+            error.filename = path
             raise
-        try:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", path)
-            if found.st_size > limit:
-                raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
-            return read_all(fd)
         finally:
             os.close(fd)
 
@@ -86,13 +77,9 @@ class ReadOnlySystem:
         """Return the SHA-256, in hex, of a regular file of any size; None: nothing there."""
         import hashlib
 
-        try:
-            folder_fd, name = self.paths.parent(path)
-            fd = os.open(name, _READ, dir_fd=folder_fd)
-        except OSError as error:
-            if error.errno in _GONE:
-                return None
-            raise
+        fd = self._open(path)
+        if fd is None:
+            return None
         with os.fdopen(fd, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -103,7 +90,7 @@ class ReadOnlySystem:
     def readlink(self, path: str) -> str | None:
         """Return a symbolic link's target; None: there is no symbolic link."""
         found = self.lstat(path)
-        if found is None or not stat.S_ISLNK(found.st_mode):
+        if path == "/" or found is None or not stat.S_ISLNK(found.st_mode):
             return None
         folder_fd, name = self.paths.parent(path)
         return os.readlink(name, dir_fd=folder_fd)
@@ -115,9 +102,8 @@ class ReadOnlySystem:
                 ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.paths.directory(path)
             )
         except OSError as error:
-            if error.errno in _GONE:
-                return []
-            raise
+            _raise_unless_gone(error, path)
+            return []
         try:
             return sorted(os.listdir(fd))
         finally:
@@ -127,7 +113,9 @@ class ReadOnlySystem:
         """Return every mount below the root prefix, by mount point; read once per phase."""
         if self._mounts is None:
             try:
-                with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+                with open(
+                    "/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape"
+                ) as file:
                     found = mounts.parse(file.read())
             except OSError:
                 found = {}
@@ -187,10 +175,24 @@ class ReadOnlySystem:
             raise CannotManageError(f"{argv[0]}: no program is run below --root {self.root}")
         return process.run(argv, timeout=timeout, stdin=stdin, environment=environment)
 
-    def _followed(self, path: str) -> str:
-        for _ in range(40):
-            target = self.readlink(path)
-            if target is None:
-                return path
-            path = os.path.join(os.path.dirname(path), target)
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    def _open(self, path: str, *, follow: bool = False) -> int | None:
+        """Open a regular file for reading; None: there is nothing. Raises OSError."""
+        try:
+            if follow and self.readlink(path) is not None:
+                path = self.paths.resolve(path)
+            folder_fd, name = self.paths.parent(path)
+            fd = os.open(name, READING, dir_fd=folder_fd)
+        except OSError as error:
+            _raise_unless_gone(error, path)
+            return None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return fd
+
+
+def _raise_unless_gone(error: OSError, path: str) -> None:
+    """Raise an error, with the whole path, unless it says that nothing is there."""
+    if error.errno not in _GONE:
+        error.filename = path
+        raise error

@@ -47,7 +47,7 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     watch = Stopwatch()
     state = states.find(settings.state_dir, settings.root, create=False)
     system = System(settings.root)
-    catalog = compiled(settings, system, state and state.path, trusted_read)
+    catalog = compiled(settings, system, state.path if state else None, trusted_read)
     run = Run(catalog, system, Notifications(None), tags=settings.tags)
     run.plan()
     return make(catalog, run, watch, dry=True, detailed=True)
@@ -59,14 +59,15 @@ def once(settings: Settings) -> dict[str, Any]:
     from converge import state as states
 
     watch = Stopwatch()
-    state = states.find(settings.state_dir, settings.root)
+    state = states.find(
+        settings.state_dir, settings.root,
+        most_bytes=settings.backup_bytes, most_days=settings.backup_days,
+    )  # fmt: skip
     stores: dict[str, Any] = {}
     if state:
-        state.backups.most_bytes = settings.backup_bytes
-        state.backups.most_days = settings.backup_days
         stores = {"backups": state.backups, "journal": state.journal}
     system = System(settings.root, **stores)
-    catalog = compiled(settings, system, state and state.path, trusted_read)
+    catalog = compiled(settings, system, state.path if state else None, trusted_read)
     folder = lock.runtime_directory(settings.runtime_dir, settings.root)
     folder = folder or (state.path if state else None)
     if folder is None:

@@ -66,7 +66,7 @@ def test_is_frozen():
     with pytest.raises(AttributeError, match="Point is frozen"):
         point.x = 2  # type: ignore[misc]
     with pytest.raises(AttributeError, match="Point is frozen"):
-        point.new = 2  # type: ignore[attr-defined]
+        point.new = 2
     with pytest.raises(AttributeError, match="Point is frozen"):
         del point.x
     assert point == Point(x=1)

@@ -1,0 +1,45 @@
+# Every target sets up what it needs in .venv, once, and repeats cheaply.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ENGINE ?= $(shell command -v podman || command -v docker)
+IMAGE ?= localhost/converge-base
+
+.PHONY: help demo test test-slow check image demo-container bench clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+$(STAMP): pyproject.toml requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(STAMP) ## converge, break and repair a scratch directory
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh profiles/demo/run
+
+test: $(STAMP) ## run all tests; those in containers need podman or docker
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(STAMP) ## run the long sweeps
+	$(BIN)/pytest -m slow
+
+check: $(STAMP) ## lint, types, import contract
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+image: ## build the base image with podman or docker
+	$(ENGINE) build -f Dockerfile.base -t $(IMAGE) .
+
+demo-container: image ## walk through a real container of the image
+	sh docker/demo $(ENGINE) $(IMAGE)
+
+bench: $(STAMP) ## what a run costs when nothing differs
+	$(BIN)/python bench/noop.py
+
+clean: ## remove what the targets made here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,62 @@
+"""Regular files, opened and read with limits: never a FIFO, a device or a link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from converge import atomic
+
+READ_LIMIT = 64 << 20  # bytes; nothing larger is taken into memory
+READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+WRITING = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK = 1 << 20
+
+
+def open_regular(folder_fd: int, name: str, flags: int = READING) -> int:
+    """Open a regular file; opening a device may do things, so it is looked at first. Raises OSError."""
+    _need_regular(os.stat(name, dir_fd=folder_fd, follow_symlinks=False), name)
+    fd = os.open(name, flags, dir_fd=folder_fd)
+    try:
+        _need_regular(os.fstat(fd), name)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def read_all(fd: int, limit: int = READ_LIMIT) -> bytes:
+    """Return a whole file from its beginning. Raises OSError (EFBIG) where it has more bytes."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    chunks, total = [], 0
+    while chunk := os.read(fd, _CHUNK):
+        chunks.append(chunk)
+        total += len(chunk)
+        if total > limit:
+            raise OSError(errno.EFBIG, f"larger than {limit} bytes")
+    return b"".join(chunks)
+
+
+def copy(source_fd: int, fd: int) -> None:
+    """Write all of one file, from its beginning, to another."""
+    os.lseek(source_fd, 0, os.SEEK_SET)
+    while chunk := os.read(source_fd, _CHUNK):
+        atomic.write_all(fd, chunk)
+
+
+def overwrite(fd: int, data: bytes) -> None:
+    """Write a whole file in place and read it back. Raises OSError if it is not what was written."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    atomic.write_all(fd, data)
+    os.ftruncate(fd, len(data))
+    os.fsync(fd)
+    if read_all(fd, len(data)) != data:
+        raise OSError(errno.EIO, "what was read back differs")
+
+
+def _need_regular(found: os.stat_result, name: str) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(errno.ELOOP, "a symbolic link is in the way", name)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", name)

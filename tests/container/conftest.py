@@ -1,0 +1,93 @@
+"""Fixtures: an engine, the base image built from this checkout, and containers of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from container.engine import HOW_TO, REPOSITORY, Container, Engine, find
+
+SITE = "import site; print(site.getsitepackages()[-1])"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """podman, else docker. Where there is none the tests are skipped, or fail if CI is set."""
+    found = find()
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail(HOW_TO)
+        pytest.skip(HOW_TO)
+    return found
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine) -> str:
+    """The id of the base image, built from this checkout."""
+    return engine.build("-f", str(REPOSITORY / "Dockerfile.base"), str(REPOSITORY))
+
+
+@pytest.fixture(scope="session")
+def strace_image(engine: Engine, image: str) -> str:
+    """The id of the base image with strace in it."""
+    lines = (
+        f"FROM {image}",
+        "RUN apt-get update && apt-get install -y --no-install-recommends strace",
+    )
+    return engine.build("-", stdin="\n".join(lines))
+
+
+@pytest.fixture(scope="session")
+def mounts(engine: Engine, image: str) -> list[str]:
+    """With CONVERGE_TEST_MOUNT=1: options that lay this checkout's code over the image's."""
+    if not os.environ.get("CONVERGE_TEST_MOUNT"):
+        return []
+    python = ("--entrypoint", "/opt/converge/bin/python", image, "-I", "-c", SITE)
+    site = engine.must("run", "--rm", "--network", "none", *python)
+    return [
+        f"--volume={REPOSITORY}/{source}:{site}/{source.rpartition('/')[2]}:ro"
+        for source in ("agent/converge", "resources/converge_resources")
+    ]
+
+
+@pytest.fixture
+def container(
+    engine: Engine, image: str, mounts: list[str], tmp_path: Path
+) -> Iterator[Callable[..., Container]]:
+    """A function that starts containers, which are removed at the end of the test.
+
+    container(*options, profile=…, command=…, entrypoint=…, image=…): `options` go to `run`, the
+    profile (text, or plain data) is mounted read-only, and the entrypoint is tini unless it is
+    given ("" keeps the image's own). There is no network unless an option says so.
+    """
+    started: list[Container] = []
+
+    def run(
+        *options: str,
+        profile: Any = None,
+        command: tuple[str, ...] = ("sleep", "infinity"),
+        entrypoint: str = "/usr/bin/tini",
+        image: str = image,
+    ) -> Container:
+        file = tmp_path / f"profile-{len(started)}.yaml"
+        made = Container(engine, file)
+        arguments = ["--detach", "--name", made.name, *mounts]
+        if not any(option.startswith("--network") for option in options):
+            arguments += ["--network", "none"]
+        if profile is not None:
+            made.profile(profile)
+            arguments += ["--volume", f"{file}:/etc/converge/profile.yaml:ro"]
+        if entrypoint:
+            arguments += ["--entrypoint", entrypoint]
+            command = ("--", *command) if entrypoint.endswith("tini") else command
+        started.append(made)
+        engine.must("run", *arguments, *options, image, *command)
+        return made
+
+    yield run
+    for one in started:
+        one.remove()

@@ -1,0 +1,262 @@
+"""From YAML to catalog, and every error with its place and remedy."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from converge import catalog, kinds, profile
+from converge.compile import compile_profile
+from converge.errors import ConvergeError, ProfileError
+from converge.facts import Facts
+from converge.system import System
+from unit.sample import install
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """Return a function that compiles files {name: text}, the first one being the profile."""
+    install(monkeypatch)
+    monkeypatch.setitem(kinds.BUILT_IN, "thing", "unit.sample:ThingProvider")
+    monkeypatch.setitem(kinds.BUILT_IN, "other", "unit.sample:OtherProvider")
+
+    def read(path):
+        try:
+            with open(path, "rb") as file:
+                return path, file.read()
+        except OSError as error:
+            raise ConvergeError(f"there is no {path}") from error
+
+    def build(text, variables=None, **files):
+        (tmp_path / "p.yaml").write_text(text)
+        for name, content in files.items():
+            path = tmp_path / name.replace("__", "/").replace("_yaml", ".yaml")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content)
+        loaded = profile.load(str(tmp_path / "p.yaml"), read)
+        facts = Facts(System(str(tmp_path)).read_only())
+        return compile_profile(loaded, facts, variables or {}, read, [])
+
+    return build
+
+
+def problems(caught):
+    return [
+        (found.line, found.column, found.resource, found.message, found.remedy)
+        for found in caught.value.problems
+    ]
+
+
+def test_resources_come_in_waves_with_their_places(make):
+    found = make(
+        "profile: web\nresources:\n  - thing: b\n    require: thing:a\n    value: 3\n  - thing: a\n"
+    )
+    assert found.profile == "web"
+    assert [(one.id, one.wave, one.line) for one in found.resources] == [
+        ("thing:a", 0, 6),
+        ("thing:b", 1, 3),
+    ]
+    assert found.resources[1].after == ("thing:a",)
+    assert found.resources[1].spec == {"name": "b", "state": "present", "value": 3, "size": None}
+
+
+def test_a_catalog_is_plain_data(make):
+    found = make(
+        "resources:\n  - thing: [a, b]\n    tags: [x, y]\n    notify: thing:t\n"
+        "  - thing: t\n    when: 1 == 1\n"
+    )
+    again = catalog.load(json.loads(json.dumps(found.dump())))
+    assert again == found
+    with pytest.raises(ValueError, match="version 99"):
+        catalog.load({**found.dump(), "version": 99})
+
+
+def test_a_list_of_names_is_several_resources(make):
+    found = make("resources:\n  - thing: [a, b]\n    value: 2\n")
+    assert [one.id for one in found.resources] == ["thing:a", "thing:b"]
+    assert {one.spec["value"] for one in found.resources} == {2}
+
+
+def test_vars_weak_to_strong(make):
+    text = (
+        "include: [low.yaml]\nvars:\n  b: 2\n  c: 2\nresources:\n"
+        "  - thing: a\n    value: '{{ a }}'\n"
+        "  - thing: b\n    value: '{{ b }}'\n"
+        "  - thing: c\n    value: '{{ c }}'\n"
+    )
+    found = make(text, {"c": 3}, low_yaml="vars:\n  a: 1\n  b: 1\n  c: 1\n")
+    assert [one.spec["value"] for one in found.resources] == [1, 2, 3]
+
+
+def test_names_may_be_templates_and_when_decides(make):
+    found = make(
+        "vars:\n  role: web\nresources:\n"
+        "  - thing: '{{ role }}'\n    when: role == 'web'\n"
+        "  - thing: gone\n    when: role == 'db'\n    value: '{{ undefined_here }}'\n"
+    )
+    assert [(one.id, one.selected) for one in found.resources] == [
+        ("thing:web", True),
+        ("thing:gone", False),
+    ]
+
+
+def test_notify_and_subscribe_are_one_edge(make):
+    found = make(
+        "resources:\n  - thing: a\n    notify: thing:c\n  - thing: b\n"
+        "  - thing: c\n    subscribe: [thing:b]\n  - thing: d\n    before: [thing:a]\n"
+    )
+    by_id = {one.id: one for one in found.resources}
+    assert by_id["thing:a"].notify == ("thing:c",)
+    assert by_id["thing:b"].notify == ("thing:c",)
+    assert by_id["thing:c"].after == ("thing:a", "thing:b")
+    assert by_id["thing:a"].after == ("thing:d",)
+
+
+def test_includes_go_first_and_each_once(make):
+    found = make(
+        "include: [sub/one.yaml, two.yaml]\nresources:\n  - thing: top\n",
+        sub__one_yaml="include: [../two.yaml]\nresources:\n  - thing: one\n",
+        two_yaml="resources:\n  - thing: two\n",
+    )
+    assert [one.id for one in found.resources] == ["thing:two", "thing:one", "thing:top"]
+    assert len(found.inputs["files"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("include", "message"),
+    [
+        ("../secret.yaml", "is not below"),
+        ("/etc/passwd", "is not below"),
+        ("p.yaml", "includes itself"),
+        ("missing.yaml", "there is no"),
+        ("'{{ x }}.yaml'", "without templates"),
+        ("3", "without templates"),
+    ],
+)
+def test_bad_includes(make, include, message):
+    with pytest.raises(ProfileError) as caught:
+        make(f"include:\n  - {include}\n")
+    ((line, _, _, found, _),) = problems(caught)
+    assert line == 2
+    assert message in found
+
+
+def test_all_errors_at_once_each_with_place_resource_and_remedy(make):
+    with pytest.raises(ProfileError) as caught:
+        make(
+            "profile: bad\n"
+            "resources:\n"
+            "  - thnig: a\n"
+            "  - thing: b\n"
+            "    valeu: 3\n"
+            "  - thing: c\n"
+            "    value: many\n"
+            "  - thing: d\n"
+            "    on_unmanageable: maybe\n"
+            "  - thing: e\n"
+            "    size: '{{ nothing }}'\n"
+            "  - value: 3\n"
+            "    thing: f\n"
+        )
+    found = problems(caught)
+    assert [(line, resource) for line, _, resource, _, _ in found] == [
+        (3, ""), (5, "thing:b"), (7, "thing:c"), (9, "thing:d"), (11, "thing:e"), (12, ""),
+    ]  # fmt: skip
+    assert found[0][3:] == ("unknown kind `thnig`", "did you mean `thing`?")
+    assert found[1][3:] == ("unknown attribute `valeu`", "did you mean `value`?")
+    assert "not 'many'" in found[2][3]
+    assert "'fail', 'warn' or 'skip'" in found[3][3]
+    assert "`nothing` is not defined" in found[4][3]
+    assert found[5][4] == "the kind goes first: `- thing: …`"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("resources:\n  - thing: a\n  - thing: a\n", 3, "already declared at"),
+        ("resources:\n  - thing: a\n    require: thing:x\n", 3, "there is no thing:x"),
+        ("resources:\n  - thing: a\n    require: thing:a\n", 3, "names the resource itself"),
+        (
+            "resources:\n  - thing: a\n    require: thing:b\n  - thing: b\n    require: thing:a\n",
+            2,
+            "a cycle: thing:a → thing:b → thing:a",
+        ),
+        ("resources:\n  - thing: a\n    name: b\n", 3, "unknown attribute `name`"),
+        ("resources:\n  - thing:\n", 2, "needs a name"),
+        ("resources:\n  - thing: []\n", 2, "needs a name"),
+        ("resources:\n  - a\n", 2, "a resource is a mapping"),
+        ("resources: 3\n", 1, "`resources` is a list"),
+        ("vars: [a]\n", 1, "`vars` is a mapping"),
+        ("vars:\n  a-b: 3\n", 2, "cannot name a var"),
+        ("vars:\n  facts: 3\n", 2, "cannot name a var"),
+        ("resorces: []\n", 1, "unknown key `resorces`"),
+        ("profile: [x]\n", 1, "`profile` is a name"),
+        ("[1]\n", 1, "a profile is a mapping"),
+        ("resources:\n  - thing: a\n    when: '{{ x }}'\n", 3, "braces"),
+        ("a: [\n", 2, ""),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(make, text, line, message):
+    with pytest.raises(ProfileError) as caught:
+        make(text)
+    found = problems(caught)[0]
+    assert found[0] == line
+    assert message in found[3]
+    assert "p.yaml:" in str(caught.value)
+
+
+def test_an_empty_profile_is_no_error(make):
+    assert make("").resources == ()
+    assert make("profile: nothing\n").resources == ()
+
+
+def test_real_kinds_imply_their_order(make):
+    found = make(
+        "resources:\n"
+        "  - symlink: /opt/app/current\n    target: v2\n    owner: deploy\n"
+        "  - directory: /opt/app/v2\n"
+        "  - directory: /opt/app\n    group: staff2\n"
+        "  - user: deploy\n    groups: [staff2]\n"
+        "  - group: staff2\n"
+    )
+    assert [one.id for one in found.resources] == [
+        "group:staff2", "directory:/opt/app", "user:deploy", "directory:/opt/app/v2",
+        "symlink:/opt/app/current",
+    ]  # fmt: skip
+
+
+def test_what_is_to_be_absent_goes_the_other_way_round(make):
+    found = make(
+        "resources:\n  - directory: /opt/app\n    state: absent\n"
+        "  - file: /opt/app/x\n    state: absent\n"
+    )
+    assert [one.id for one in found.resources] == ["file:/opt/app/x", "directory:/opt/app"]
+
+
+def test_present_below_absent_is_a_contradiction(make):
+    with pytest.raises(ProfileError, match="which is declared absent"):
+        make("resources:\n  - directory: /opt/app\n    state: absent\n  - file: /opt/app/x\n")
+
+
+def test_one_path_has_one_owner(make):
+    with pytest.raises(ProfileError, match="manages the same path"):
+        make("resources:\n  - directory: /opt/app\n  - file: /opt//app/\n")
+
+
+def test_suicide_is_refused(make):
+    with pytest.raises(ProfileError, match="/etc"):
+        make("resources:\n  - directory: /etc\n    state: absent\n    force: true\n")
+
+
+def test_a_small_source_becomes_content_and_counts_as_an_input(make, tmp_path):
+    found = make("resources:\n  - file: /etc/motd\n    source: motd\n", motd="hello\n")
+    assert found.resources[0].spec["content"] == "hello\n"
+    assert str(tmp_path / "motd") in found.inputs["files"]
+
+
+@pytest.mark.parametrize("source", ["../x", "/etc/shadow", "missing"])
+def test_a_source_stays_in_the_folder(make, source):
+    with pytest.raises(ProfileError) as caught:
+        make(f"resources:\n  - file: /etc/motd\n    source: {source}\n")
+    assert problems(caught)[0][0] == 3
