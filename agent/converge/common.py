@@ -1,4 +1,4 @@
-"""The attributes that every resource may have, whatever its kind."""
+"""The attributes that every resource may have, whatever its kind. The engine alone reads them."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from converge.fields import Doc
+    from converge.fields import Doc, References, Words
 
 
 class Common(Record):
-    """The common attributes of a resource."""
+    """What any resource may say besides the attributes of its kind."""
 
-    require: Annotated[str | Sequence[str], Doc("Ids (`kind:name`) of what goes first.")] = ()
-    before: Annotated[str | Sequence[str], Doc("Ids of what goes after this.")] = ()
+    require: Annotated[References, Doc("Resources (`kind:name`) that go before this one.")] = ()
+    before: Annotated[References, Doc("Resources that go after this one.")] = ()
     notify: Annotated[
-        str | Sequence[str], Doc("Ids of what goes after this and is refreshed if this changed.")
+        References, Doc("Resources that go after this one, and are refreshed if it changed.")
     ] = ()
     subscribe: Annotated[
-        str | Sequence[str], Doc("Ids of what goes first and refreshes this if it changed.")
+        References, Doc("Resources that go before this one, and refresh it if they changed.")
     ] = ()
     when: Annotated[
-        str | bool, Doc("A Jinja2 expression without braces; if it is false this is skipped.")
+        str | bool,
+        Doc("A Jinja2 expression without braces; where it is false, the resource is skipped."),
     ] = True
-    tags: Annotated[Sequence[str], Doc("`--tags` runs only resources that have one of them.")] = ()
-    noop: Annotated[bool, Doc("Show what differs, change nothing, notify nobody.")] = False
+    tags: Annotated[Words, Doc("Words by which `--tags` selects resources.")] = ()
+    noop: Annotated[bool, Doc("Show what differs and change nothing.")] = False
     on_unmanageable: Annotated[
         Literal["fail", "warn", "skip"],
-        Doc("What it means that this container does not allow it: exit 4, a warning, nothing."),
+        Doc("What it means if this container does not allow the resource."),
     ] = "fail"

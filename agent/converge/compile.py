@@ -7,9 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from converge import catalog, kinds, protect
-from converge.errors import ConvergeError, Problem, ProfileError
+from converge.errors import ConvergeError, Problem, ProfileError, close_match
 from converge.links import Compiled, link
-from converge.profile import close_match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

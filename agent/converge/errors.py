@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Problem(Record):
@@ -73,3 +73,11 @@ class BatchError(ConvergeError):
 
 class CannotManageError(ConvergeError):
     """Found while applying: this container does not allow it. The outcome is `unmanageable`."""
+
+
+def close_match(word: str, known: Iterable[str]) -> str:
+    """Return a remedy `did you mean …?` if a known word is close, else nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean `{close[0]}`?" if close else ""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from converge import runner, state
-from converge.errors import UsageError
+from converge.errors import UsageError, close_match
 from converge.inspection import Inspection
-from converge.profile import close_match
 from converge.report import describe_change
 from converge.system import System
 from converge.textdiff import escaped, shown

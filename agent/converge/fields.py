@@ -6,6 +6,7 @@ Use them in a spec's annotations; import them there under TYPE_CHECKING (see pro
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -67,6 +68,18 @@ def _owner(value: Any) -> Any:
     return value
 
 
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _several(item: Any, written: Any) -> Any:
+    """A list of items, or one item alone; `written` is how the JSON schema describes an item."""
+    return Annotated[
+        Sequence[item],
+        BeforeValidator(_one_or_more, json_schema_input_type=written | Sequence[written]),
+    ]
+
+
 Text = Annotated[str, Field()]
 Line = Annotated[str, Matching(r"[^\n\r\0]*", "one line of text")]
 AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
@@ -79,3 +92,6 @@ AccountName = Annotated[
 ]
 AccountId = Annotated[int, Field(ge=0, le=_MOST_ID)]
 Seconds = Annotated[float, Field(gt=0)]
+Reference = Annotated[str, Matching(r"[a-z][a-z0-9_-]*:(?s:.+)", "a resource, written `kind:name`")]
+References = _several(Reference, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*:.")])
+Words = _several(Annotated[str, Matching(r"\S+", "one word")], str)

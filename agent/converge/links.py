@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from converge import graph
 from converge.catalog import Resource
-from converge.profile import close_match
+from converge.errors import close_match
 from converge.record import Record
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from converge import fields
 from converge.provider import Spec
+from converge.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ _models: dict[str, type[BaseModel]] = {}
 
 
 def model_of(spec: type[Record]) -> type[BaseModel]:
-    """Return the strict pydantic model of a Spec class, its annotations read once."""
+    """Return the strict pydantic model of a Spec (or another Record) class, its annotations read once."""
     key = f"{spec.__module__}.{spec.__qualname__}"
     if key not in _models:
         _models[key] = _make_model(spec)
@@ -89,6 +90,9 @@ def _problems(error: ValidationError) -> Iterator[tuple[Place, str]]:
         yield place, message
 
 
-def schema_of(spec: type[Record]) -> dict[str, Any]:
-    """Return the JSON schema of a Spec, as it may be written in a profile."""
-    return model_of(spec).model_json_schema(mode="validation")
+def schema_of(spec: type[Record], ref_template: str = "#/$defs/{model}") -> dict[str, Any]:
+    """Return the JSON schema of a Spec, as it may be written in a profile.
+
+    `ref_template` says where its nested definitions will stand.
+    """
+    return model_of(spec).model_json_schema(mode="validation", ref_template=ref_template)

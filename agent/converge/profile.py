@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from converge.errors import ConvergeError, Problem, ProfileError
+from converge.errors import ConvergeError, Problem, ProfileError, close_match
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from converge.yamlfile import Document
 
@@ -41,14 +41,6 @@ class Profile(Record):
     vars: dict[str, Any]
     declarations: list[Declaration]
     files: dict[str, bytes]  # real path → content, of every file read
-
-
-def close_match(word: str, known: Iterable[str]) -> str:
-    """Return a remedy `did you mean …?` if a known word is close, else nothing."""
-    import difflib
-
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f"did you mean `{close[0]}`?" if close else ""
 
 
 def load(path: str, read: Read) -> Profile:

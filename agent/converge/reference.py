@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from converge import kinds
-from converge.errors import UsageError
+from converge.errors import UsageError, close_match
 from converge.models import schema_of
-from converge.profile import close_match
 
 
 def plain(kind: str | None) -> dict[str, Any]:

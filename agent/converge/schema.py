@@ -1,78 +1,115 @@
-"""The JSON schema of the profile language, plug-ins included (draft 2020-12)."""
+"""The JSON schema of the profile language (draft 2020-12), by which editors complete and explain."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from converge import kinds
-from converge.common import Common
-from converge.models import schema_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TEMPLATE = {"type": "string", "pattern": r"\{[{%#]", "description": "A Jinja2 template."}
+_TEMPLATE = {"$ref": "#/$defs/template"}
+_KEYS: dict[str, Any] = {
+    "profile": {"type": "string", "description": "The name of the profile."},
+    "description": {"type": "string", "description": "What the profile is for."},
+    "include": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Profiles to read first: paths relative to this file.",
+    },
+    "vars": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "not": {"const": "facts"}},
+        "description": "Values that templates use, by name.",
+    },
+}
 
 
 def profile_schema(kind_names: Iterable[str]) -> dict[str, Any]:
-    """Return the schema of a profile whose resources are of these kinds."""
-    definitions: dict[str, Any] = {}
-    resources = [_resource(name, definitions) for name in kind_names]
+    """Return the schema of a profile file whose resources are of these kinds."""
+    names = sorted(kind_names)
+    definitions: dict[str, Any] = {
+        "template": {
+            "type": "string",
+            "pattern": r"\{[{%]",
+            "description": "A template, rendered when the catalog is compiled.",
+        }
+    }
+    for name in names:
+        definitions.update(_definitions(name))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "converge profile",
         "type": "object",
-        "additionalProperties": False,
         "properties": {
-            "profile": {"type": "string", "description": "The profile's name."},
-            "description": {"type": "string", "description": "What it is for."},
-            "include": {
-                "type": "array",
-                "items": {"type": "string"},
-                "description": "Files whose resources go first, relative to this one.",
-            },
-            "vars": {
-                "type": "object",
-                "propertyNames": {"pattern": r"^[^\W\d]\w*$"},
-                "description": "Names that templates may use.",
-            },
+            **_KEYS,
             "resources": {
                 "type": "array",
-                "items": {"anyOf": resources},
-                "description": "What is declared, in order.",
+                "items": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in names]},
+                "description": "The resources; the first key of each is its kind.",
             },
         },
+        "additionalProperties": False,
         "$defs": definitions,
     }
 
 
-def _resource(kind: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a resource of one kind; its shared parts go to the definitions."""
-    own, common = schema_of(kinds.load(kind).spec), schema_of(Common)
-    definitions.update({**own.get("$defs", {}), **common.get("$defs", {})})
-    properties = {
-        name: _or_template(field)
-        for name, field in {**own["properties"], **common["properties"]}.items()
-        if name != "name"
-    }
-    names = own["properties"]["name"]
-    one = {"type": ["string", "integer"]}
-    properties[kind] = {
-        "description": f"{own.get('description', '')} {names.get('description', '')}".strip(),
-        "anyOf": [one, {"type": "array", "items": one, "minItems": 1}],
-    }
-    required = [name for name in own.get("required", []) if name != "name"]
-    return {
-        "type": "object",
+def _definitions(kind: str) -> dict[str, Any]:
+    """Return the schema of a resource of one kind, and those that it refers to, by name."""
+    from converge import kinds
+    from converge.common import Common
+    from converge.models import schema_of
+
+    own = schema_of(kinds.load(kind).spec, ref_template=f"#/$defs/{kind}.{{model}}")
+    attributes = {**own["properties"], **schema_of(Common)["properties"]}
+    name = attributes.pop("name")
+    written = {key: templated(schema) for key, schema in attributes.items()}
+    resource = {
         "title": kind,
+        "description": own["description"],
+        "type": "object",
+        "properties": {kind: _names(name), **written},
+        "required": [kind, *(key for key in own.get("required", ()) if key != "name")],
         "additionalProperties": False,
-        "properties": properties,
-        "required": [kind, *required],
     }
+    inner = {f"{kind}.{key}": _inside(schema) for key, schema in own.get("$defs", {}).items()}
+    return {kind: resource, **inner}
 
 
-def _or_template(field: dict[str, Any]) -> dict[str, Any]:
-    """Let a template stand for a value of any type."""
-    plain = {k: v for k, v in field.items() if k not in ("description", "default", "title")}
-    kept = {k: v for k, v in field.items() if k in ("description", "default")}
-    return {**kept, "anyOf": [plain, _TEMPLATE]}
+def _names(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a kind's own key: a name, or several names."""
+    one = {key: value for key, value in templated(schema).items() if key != "description"}
+    several = {"type": "array", "items": one, "minItems": 1}
+    return {"anyOf": [one, several], "description": schema.get("description", "")}
+
+
+def templated(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that takes a template wherever it takes a value that is no free string."""
+    inner = _inside(schema)
+    if _takes_any_string(inner):
+        return inner
+    outer = {key: inner.pop(key) for key in ("title", "description", "default") if key in inner}
+    branches = inner["anyOf"] if inner.keys() == {"anyOf"} else [inner]
+    return {**outer, "anyOf": [*branches, _TEMPLATE]}
+
+
+def _inside(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with templates allowed in what it holds, but not in its place."""
+    made = dict(schema)
+    if "properties" in made:
+        made["properties"] = {key: templated(one) for key, one in made["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(made.get(key), dict):
+            made[key] = templated(made[key])
+    for key in ("anyOf", "oneOf"):
+        if key in made:
+            made[key] = [_inside(one) for one in made[key]]
+    return made
+
+
+def _takes_any_string(schema: dict[str, Any]) -> bool:
+    if not schema.keys() - {"title", "description", "default"}:
+        return True
+    narrowing = {"enum", "const", "pattern", "maxLength", "minLength", "format"}
+    if schema.get("type") == "string" and not schema.keys() & narrowing:
+        return True
+    return any(_takes_any_string(one) for one in schema.get("anyOf", ()))

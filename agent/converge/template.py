@@ -185,7 +185,7 @@ def _render(template: Template, names: Mapping[str, Any]) -> str:
 def _explained(error: Exception, names: Mapping[str, Any], path: Path) -> TemplateError:
     import re
 
-    from converge.profile import close_match
+    from converge.errors import close_match
 
     message = getattr(error, "message", None) or str(error) or type(error).__name__
     undefined = re.fullmatch(r"`(\w+)` is not defined", message)

@@ -1,66 +1,78 @@
-"""The kind `package`: a package of the distribution, by apt, apk or dnf."""
+"""The kind `package`: software of the distribution, by its own package manager."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from converge import probe
+from converge.errors import ApplyError, CannotManageError
 from converge.provider import Change, Provider, Spec, State, Unmanageable
-from converge_resources.packages import NEWEST, Backend, Found, Order, choose, matches
+from converge_resources import packages
+from converge_resources.packages import NEWEST, Order, matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from converge.fields import Doc, Matching
+    from converge.fields import Doc, Line, Matching
     from converge.system import ReadOnlySystem, System
+    from converge_resources.packages import Backend, Found
 
-_WEAKENING = ("--allow-unauthenticated", "--force", "--allow-remove-essential", "--nogpgcheck",
-              "--allow-untrusted", "--allow-insecure", "--no-gpg-check", "-o", "-c", "--option",
-              "--config", "--setopt", "--root", "--installroot")  # fmt: skip
+_GONE = ("absent", "purged")
 
 
 class PackageSpec(Spec):
-    """A package of the distribution."""
+    """A package of the distribution (apt, apk or dnf)."""
 
     name: Annotated[
         str,
-        Matching(r"[A-Za-z0-9][A-Za-z0-9+._:-]*", "a package name"),
-        Doc("Name of the package; apt takes `name:architecture` too."),
+        Matching(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,127}(:[a-z0-9-]{1,20})?", "a package name"),
+        Doc("Name of the package; with apt also `name:architecture`."),
     ]
     state: Annotated[
         Literal["present", "absent", "purged", "latest"],
-        Doc("present: in any version; latest: in the newest; purged: with its configuration gone."),
+        Doc("`purged` removes the configuration too; `latest` follows the repositories."),
     ] = "present"
     version: Annotated[
-        Annotated[str, Matching(r"[A-Za-z0-9*?][A-Za-z0-9.+:~*?_-]*", "a version or a glob")]
-        | None,
-        Doc("The version, exact or with a glob (`1.2*`)."),
+        Annotated[str, Matching(r"[0-9A-Za-z*?][0-9A-Za-z.+:~^_*?-]{0,127}", "a version")] | None,
+        Doc("The version, exact or with `*` and `?`; a downgrade if need be."),
     ] = None
-    hold: Annotated[bool | None, Doc("Whether it is kept at its version (apt-mark hold).")] = None
+    hold: Annotated[
+        bool | None, Doc("Keep it at its version when others upgrade; not managed if not given.")
+    ] = None
     recommends: Annotated[bool, Doc("Install what it recommends too.")] = False
+    options: Annotated[
+        list[Line], Doc("More options for apt-get, apk or dnf; none that weaken its checks.")
+    ] = []  # noqa: RUF012  a spec is frozen
     release: Annotated[
-        Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a release")] | None,
-        Doc("The release to prefer (apt-get -t)."),
+        Annotated[str, Matching(r"[A-Za-z0-9][A-Za-z0-9+.~/-]{0,63}", "a release")] | None,
+        Doc("apt: take it from this release (`apt-get -t`)."),
     ] = None
     conffiles: Annotated[
         Literal["keep", "replace"],
-        Doc("What becomes of configuration files that were changed here."),
+        Doc("apt: what to do with a configuration file that was changed here and in the package."),
     ] = "keep"
-    options: Annotated[list[str], Doc("More options for the installer.")] = []  # noqa: RUF012  never changed
 
     def problems(self) -> Iterable[tuple[str, str]]:
-        """A version goes with `present` alone; options must not weaken apt's own checks."""
+        """What is gone or latest has no version; options must not weaken the checks."""
         if self.version is not None and self.state != "present":
             yield "version", f"a `version` makes no sense with `state: {self.state}`"
-        for option in self.options:
-            if not option.startswith("-") or "\n" in option or option == "--":
-                yield "options", f"{option!r} is not an option"
-            elif option.startswith(_WEAKENING):
-                yield "options", f"{option!r} is refused: it weakens or redirects the installer"
+        if self.version == NEWEST:
+            yield "version", "use `state: latest`"
+        if self.hold and self.state in _GONE:
+            yield "hold", f"what is to be {self.state} cannot be held"
+        if self.options:
+            from converge_resources.packages.options import refusal
+
+            for option in self.options:
+                if why := refusal(option):
+                    yield "options", f"{option!r} {why}"
 
 
 class PackageState(State):
-    """A package: dpkg's word for its status, the version as declared where it holds."""
+    """`status` is `installed`, or dpkg's word for what is not quite (`config-files`, …).
+
+    `version` is as declared where that holds, `latest` if nothing newer is to be had.
+    """
 
     status: str
     version: str | None = None
@@ -75,8 +87,8 @@ class PackageProvider(Provider[PackageSpec, PackageState]):
     brings_files = True
 
     def desired(self, spec: PackageSpec) -> PackageState | None:
-        """Return the package that is declared."""
-        if spec.state in ("absent", "purged"):
+        """Return the declared state."""
+        if spec.state in _GONE:
             return None
         version = NEWEST if spec.state == "latest" else spec.version
         return PackageState(status="installed", version=version, held=spec.hold)
@@ -84,49 +96,86 @@ class PackageProvider(Provider[PackageSpec, PackageState]):
     def inspect(
         self, specs: Sequence[PackageSpec], system: ReadOnlySystem
     ) -> Mapping[str, PackageState | Unmanageable]:
-        """Read the database once; ask what is newest only where `latest` is declared."""
-        backend = choose(system)
-        if backend is None:
-            return {}
-        if backend.reader and system.which(backend.reader) is None:
-            reason = f"{backend.reader} is not here to read {backend.database(system)}"
-            return {spec.name: Unmanageable(reason=reason) for spec in specs}
-        known = backend.read(system, [spec.name for spec in specs])
-        newest = [s.name for s in specs if s.state == "latest" and _installed(known.get(s.name))]
-        old = (
-            backend.outdated(system, newest) if newest and backend.present(system) else set(newest)
-        )
-        states = {spec.name: _state(spec, known.get(spec.name), old) for spec in specs}
-        return {name: state for name, state in states.items() if state is not None}
+        """Read the database once; ask what is newest only for `state: latest`."""
+        try:
+            backend = packages.choose(system)
+            found = backend.read(system, {spec.name for spec in specs}) if backend else {}
+        except (OSError, ApplyError, CannotManageError) as error:
+            unread = Unmanageable(reason=f"the package database cannot be read: {error}")
+            return {spec.name: unread for spec in specs}
+        states: dict[str, PackageState | Unmanageable] = {}
+        for spec in specs:
+            state = _state(spec, found.get(spec.name))
+            if state is not None:
+                states[spec.name] = state
+        if backend:
+            states.update(_newest(backend, specs, states, system))
+        return states
 
     def apply(self, changes: Sequence[Change[PackageSpec, PackageState]], system: System) -> None:
-        """Install, remove, purge and hold, all together."""
-        backend = choose(system)
-        if changes and backend is not None:
-            backend.change(system, [_order(change) for change in changes])
+        """Install, remove and hold in one batch."""
+        if not changes:
+            return
+        backend = packages.choose(system)
+        if backend is None:
+            raise CannotManageError("no apt-get, apk or dnf is here")
+        backend.change(system, [_order(change) for change in changes])
 
     def obstacles(
         self, changes: Sequence[Change[PackageSpec, PackageState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
-        """Say why no package can be changed here: one reason for all."""
-        reason = _obstacle(choose(system), system)
-        return {change.spec.name: reason for change in changes} if reason else {}
+        """Say why no package can be changed here, or which cannot be held."""
+        if not changes:
+            return {}
+        backend = packages.choose(system)
+        obstacle = _obstacle(backend, system)
+        if obstacle:
+            return {change.spec.name: obstacle for change in changes}
+        if backend is None or backend.holds:
+            return {}
+        no_hold = Unmanageable(
+            reason=f"{backend.name} keeps no holds", remedy="declare a `version` instead"
+        )
+        return {c.spec.name: no_hold for c in changes if c.after is not None and c.after.held}
+
+    def deletions(self, change: Change[PackageSpec, PackageState]) -> int:
+        """A package that is removed counts as one; leftovers that are purged do not."""
+        gone = change.after is None and change.before is not None
+        return int(gone and change.before is not None and change.before.status != "config-files")
 
 
-def _installed(found: Found | None) -> bool:
-    return found is not None and found.status == "installed"
-
-
-def _state(spec: PackageSpec, found: Found | None, old: Any) -> PackageState | None:
-    gone = ("not-installed",) if spec.state == "purged" else ("not-installed", "config-files")
-    if found is None or found.status in gone:
+def _state(spec: PackageSpec, found: Found | None) -> PackageState | None:
+    if found is None or found.status == "not-installed":
+        return None
+    if found.status == "config-files" and spec.state == "absent":
         return None
     version = found.version
-    if spec.state == "latest" and found.status == "installed" and spec.name not in old:
-        version = NEWEST
-    elif spec.version is not None and matches(spec.version, version):
+    if spec.version is not None and matches(spec.version, version):
         version = spec.version
     return PackageState(status=found.status, version=version, held=found.held)
+
+
+def _newest(
+    backend: Backend,
+    specs: Sequence[PackageSpec],
+    states: Mapping[str, PackageState | Unmanageable],
+    system: ReadOnlySystem,
+) -> dict[str, PackageState | Unmanageable]:
+    """Return the states, rewritten, of what is declared `latest` and is installed."""
+    following = {}
+    for spec in specs:
+        state = states.get(spec.name)
+        if spec.state == "latest" and isinstance(state, PackageState):
+            if state.status == "installed":
+                following[spec.name] = state
+    if not following:
+        return {}
+    try:
+        outdated = backend.outdated(system, sorted(following))
+    except (OSError, ApplyError, CannotManageError) as error:
+        unknown = Unmanageable(reason=f"whether it is the newest cannot be told: {error}")
+        return dict.fromkeys(following, unknown)
+    return {n: s.replace(version=NEWEST) for n, s in following.items() if n not in outdated}
 
 
 def _order(change: Change[PackageSpec, PackageState]) -> Order:
@@ -149,22 +198,24 @@ def _order(change: Change[PackageSpec, PackageState]) -> Order:
 
 
 def _obstacle(backend: Backend | None, system: ReadOnlySystem) -> Unmanageable | None:
-    if system.prefixed and not system.which("apt-get"):
-        return Unmanageable(
-            reason="no program is run below --root", remedy="install packages from inside"
-        )
     if backend is None:
         return Unmanageable(
-            reason="there is no package database of apt, apk or dnf here",
-            remedy="install it when the image is built",
+            reason="no apt-get, apk or dnf is here",
+            remedy="install the package when the image is built",
         )
-    if not backend.present(system):
+    if system.which(backend.tool) is None:
+        if system.prefixed:
+            return Unmanageable(
+                reason=f"no program is run below --root {system.root}",
+                remedy="run the agent inside that root",
+            )
         return Unmanageable(
-            reason=f"{backend.tool} is not here", remedy="install it when the image is built"
+            reason=f"{backend.tool} is not here, only its database",
+            remedy="install the package when the image is built",
         )
-    if system.uid != 0 and not system.prefixed:
+    if system.uid != 0:
         return Unmanageable(
-            reason=f"{backend.name} needs root, and this is uid {system.uid}",
-            remedy="run as root, or install it when the image is built",
+            reason=f"{backend.name} needs root, and the agent is uid {system.uid}",
+            remedy="run the agent as root, or install the package when the image is built",
         )
-    return probe.writable(system, backend.database(system) or "/")
+    return probe.writable(system, backend.database(system) or backend.databases[0])

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # (CVE-2011-0721).
 PLAIN = r"[^:\x00-\x1f\x7f-\x9f\u2028\u2029]*"
 NOT_PLAIN = "free of `:`, line breaks and control characters"
+NO_HASH = (
+    "this is no crypt(5) hash (a plain text is never taken); make one with `openssl passwd -6`, "
+    "lock it by `locked: true`"
+)
 
 
 class UserSpec(Spec):
@@ -76,11 +80,7 @@ class UserSpec(Spec):
     def problems(self) -> Iterable[tuple[str, str]]:
         """Values in their forms, no contradictions, and root protected. A password is never shown."""
         if self.password is not None and not passwords.is_hash(self.password):
-            yield (
-                "password",
-                "this is no crypt(5) hash (a plain text is never taken); "
-                "make one with `openssl passwd -6`, lock it by `locked: true`",
-            )
+            yield "password", NO_HASH
         if self.locked is False and self.password in ("!", "!!"):
             yield "locked", "`!` is a locked password: leave `locked` out"
         if self.expires is not None and not _is_day(self.expires):

@@ -22,44 +22,12 @@ if TYPE_CHECKING:
     Row = Mapping[str, str]
 
 UNFINISHED = 0o1700
-_NEVER = frozenset(
-    [
-        "/",
-        "/bin",
-        "/boot",
-        "/dev",
-        "/etc",
-        "/home",
-        "/lib",
-        "/lib32",
-        "/lib64",
-        "/media",
-        "/mnt",
-        "/nonexistent",
-        "/opt",
-        "/proc",
-        "/root",
-        "/run",
-        "/sbin",
-        "/srv",
-        "/sys",
-        "/tmp",
-        "/usr",
-        "/var",
-        "/usr/bin",
-        "/usr/lib",
-        "/usr/local",
-        "/usr/sbin",
-        "/usr/share",
-        "/var/cache",
-        "/var/lib",
-        "/var/log",
-        "/var/mail",
-        "/var/run",
-        "/var/spool",
-        "/var/tmp",
-    ]
-)
+_NEVER = frozenset((
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt",
+    "/nonexistent", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp",  # noqa: S108
+    "/usr", "/var", "/usr/bin", "/usr/lib", "/usr/local", "/usr/sbin", "/usr/share", "/var/cache",
+    "/var/lib", "/var/log", "/var/mail", "/var/run", "/var/spool", "/var/tmp",  # noqa: S108
+))  # fmt: skip
 
 
 def is_made(system: ReadOnlySystem, home: str) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from converge_resources.user import UserSpec
 
 _DAY = 86400
+IN_SHADOW = "x"  # in passwd: the password is in shadow
 _PLAIN = ("uid", "comment", "home", "shell")  # columns of passwd that are named as the attributes
 
 
@@ -46,7 +47,7 @@ class OwnWriter:
             _add_password_line(accounts, defaults, spec)
             row = {
                 "name": spec.name,
-                "password": "!" if accounts.table("shadow") is None else "x",
+                "password": "!" if accounts.table("shadow") is None else IN_SHADOW,
                 "uid": str(uid),
                 "gid": str(gid),
                 "comment": spec.comment or "",
@@ -79,9 +80,9 @@ class OwnWriter:
             accounts.remove(name, "shadow", "passwd")
             own = accounts.groups.get(name)
             shared = any(row["gid"] == gid for row in accounts.users.values())
-            if defaults.user_groups and own and own["gid"] == gid:
-                if not own["members"] and not shared:
-                    accounts.remove(name, "gshadow", "group")
+            ours = own is not None and own["gid"] == gid and not own["members"]
+            if defaults.user_groups and ours and not shared:
+                accounts.remove(name, "gshadow", "group")
 
     def add_group(self, spec: GroupSpec) -> None:
         """Add a group without members."""
@@ -131,7 +132,7 @@ def set_passwords(accounts: Accounts, user: str, wanted: Mapping[str, Any]) -> N
         return
     row = accounts.shadow_of(user) or _password_line(user, {})
     accounts.put("shadow", {**row, **changes})
-    if accounts.users[user]["password"] != "x":
+    if accounts.users[user]["password"] != "x":  # noqa: S105  it says: see shadow
         accounts.put("passwd", {**accounts.users[user], "password": "x"})
 
 
@@ -172,7 +173,7 @@ def _add_own_group(accounts: Accounts, defaults: Defaults, spec: UserSpec, uid: 
 
 
 def _add_group_lines(accounts: Accounts, name: str, gid: int) -> None:
-    accounts.put("group", {"name": name, "password": "x", "gid": str(gid), "members": ""})
+    accounts.put("group", {"name": name, "password": IN_SHADOW, "gid": str(gid), "members": ""})
     if accounts.table("gshadow") is not None:
         line = {"name": name, "password": "!", "administrators": "", "members": ""}
         accounts.put("gshadow", line)

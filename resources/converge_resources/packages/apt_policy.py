@@ -56,7 +56,9 @@ def policies(
 def parse(text: str) -> dict[str, Policy]:
     """Read the answer of apt-cache policy; a name that is not known is not in it."""
     found: dict[str, Policy] = {}
-    name, values, versions = "", {}, []
+    name = ""
+    values: dict[str, str | None] = {}
+    versions: list[str] = []
     for line in text.splitlines():
         if line[:1].strip() and line.endswith(":"):
             name, values, versions = line[:-1], {}, []

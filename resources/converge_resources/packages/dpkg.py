@@ -54,10 +54,10 @@ class Database:
         native = next((arch for name, arch in known if name == "dpkg"), "")
         found = {}
         for name in names:
-            stanza = _select(known, *name.partition(":")[::2], native)
-            if stanza is not None:
+            chosen = _select(known, *name.partition(":")[::2], native)
+            if chosen is not None:
                 found[name] = Found(
-                    status=stanza.status, version=stanza.version, held=stanza.want == "hold"
+                    status=chosen.status, version=chosen.version, held=chosen.want == "hold"
                 )
         return found
 
@@ -75,7 +75,7 @@ class Database:
 
     def vital(self) -> set[str]:
         """Return the packages without which there is no system to manage (deb-control(5))."""
-        return _NEVER_REMOVED | {stanza.name for stanza in self.stanzas() if stanza.essential}
+        return {*_NEVER_REMOVED} | {stanza.name for stanza in self.stanzas() if stanza.essential}
 
     def held(self) -> set[str]:
         """Return the packages that are on hold."""
