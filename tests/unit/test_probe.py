@@ -167,7 +167,7 @@ class TestWritable:
     def test_a_mount_point_must_be_writable_itself(self, root, monkeypatch):
         system = self.see(FakeSystem(root), monkeypatch, "/etc/f", read_only=False)
         (root / "etc").chmod(0o777)
-        for mode, reason in ((0o644, "uid {OTHER} may not write to /etc/f"), (0o666, None)):
+        for mode, reason in ((0o644, f"uid {OTHER} may not write to /etc/f"), (0o666, None)):
             (root / "etc/f").chmod(mode)
             why = as_other(root, lambda: probe.writable(system, "/etc/f"))
             assert (why.reason if why else None) == reason
@@ -176,7 +176,7 @@ class TestWritable:
     def test_otherwise_its_directory_must_be(self, root):
         system = FakeSystem(root, capabilities=0)
         (root / "etc/f").chmod(0o666)
-        for mode, reason in ((0o755, "uid {OTHER} may not write to /etc"), (0o777, None)):
+        for mode, reason in ((0o755, f"uid {OTHER} may not write to /etc"), (0o777, None)):
             (root / "etc").chmod(mode)
             for path in ("/etc/f", "/etc/new", "/etc/a/b"):
                 why = as_other(root, lambda path=path: probe.writable(system, path))
