@@ -25,9 +25,11 @@ class Common(Record):
         str | bool,
         Doc("A Jinja2 expression without braces; where it is false, the resource is skipped."),
     ] = True
-    tags: Annotated[Words, Doc("Words by which `--tags` selects resources.")] = ()
-    noop: Annotated[bool, Doc("Show what differs and change nothing.")] = False
+    tags: Annotated[
+        Words, Doc("Words; `--tags` runs only resources that have one of those it names.")
+    ] = ()
+    noop: Annotated[bool, Doc("Show what differs, change nothing, notify nobody.")] = False
     on_unmanageable: Annotated[
         Literal["fail", "warn", "skip"],
-        Doc("What it means if this container does not allow the resource."),
+        Doc("What it means that this container does not allow it: exit 4, a warning, nothing."),
     ] = "fail"

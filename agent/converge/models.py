@@ -29,7 +29,7 @@ _models: dict[str, type[BaseModel]] = {}
 
 
 def model_of(spec: type[Record]) -> type[BaseModel]:
-    """Return the strict pydantic model of a Spec (or another Record) class, its annotations read once."""
+    """Return the strict pydantic model of a Record class; annotations are read once."""
     key = f"{spec.__module__}.{spec.__qualname__}"
     if key not in _models:
         _models[key] = _make_model(spec)

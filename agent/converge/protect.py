@@ -1,84 +1,132 @@
-"""What no resource may do: the agent does not kill its container, nor itself."""
+"""What no resource may do: the agent does not kill its container, nor itself.
+
+This looks at what is declared, not at the machine, so that a profile is refused before anything is
+read or touched. What is meant is the accident (a variable that is empty, a path with a space too
+many), not malice: a profile's author commands root.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 from converge import modes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 _PATH_KINDS = ("file", "directory", "symlink")
-SYSTEM_PATHS = (
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/opt",
-    "/proc", "/root", "/run", "/sbin", "/sys", "/tmp",  # noqa: S108 "/usr", "/usr/bin", "/usr/lib", "/usr/sbin",
-    "/usr/share", "/var", "/var/lib", "/etc/passwd", "/etc/group", "/etc/shadow",
-)  # fmt: skip
-_PRIVATE = ("/root",)  # may be closed to others
-_NEVER_OPEN_TO_ALL = 0o002
+_CORE = frozenset((
+    "/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run",
+    "/sbin", "/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec",
+    "/usr/sbin", "/usr/share", "/var", "/var/lib", "/var/lib/dpkg", "/var/lib/rpm", "/lib/apk",
+    "/lib/apk/db", "/usr/lib/sysimage", "/usr/lib/sysimage/rpm",
+))  # fmt: skip
+_PLACES = frozenset(("/home", "/opt", "/root", "/tmp"))  # noqa: S108  others may own what is there
+_FILES = frozenset(("/etc/passwd", "/etc/group", "/etc/shadow"))
+_CLOSED = frozenset(("/root", "/boot"))  # may be closed to others
+_SETTINGS = "/etc/converge"
+_SHARED = frozenset(("/", "/usr", "/usr/local", "/opt", _SETTINGS))  # not the agent's alone
+_OTHER_NAME = re.compile(r"/proc/[^/]+(/task/[^/]+)?/(root|cwd|fd|map_files)(/|$)")
+_PACKAGES = frozenset((
+    "apk-tools", "apt", "base-files", "base-passwd", "converge", "dnf", "dpkg", "filesystem",
+    "glibc", "libc-bin", "libc6", "musl", "rpm", "setup", "tini",
+))  # fmt: skip
+_PYTHON = re.compile(r"(lib)?python3(\.\d+)?(-minimal|-stdlib|-libs)?")
 
 
 def own_paths(state: str | None) -> list[str]:
     """Return the paths that the agent lives in and by: its state, interpreter, code and settings."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    found = {"/etc/converge", sys.prefix, sys.base_prefix, here, *([state] if state else [])}
-    return sorted(path for path in found if path not in ("/", "/usr", "/usr/local"))
+    import converge_resources
+
+    found = [
+        _SETTINGS,
+        sys.prefix,
+        sys.base_prefix,
+        sys.executable,
+        os.path.dirname(os.__file__),
+        os.path.dirname(__file__),
+        os.path.dirname(converge_resources.__file__ or __file__),
+        state or "",
+    ]
+    both = {path for given in found if given for path in (given, os.path.realpath(given))}
+    return sorted(both - {"/"})
 
 
 def problem(
     kind: str, state: str | None, name: str, spec: Mapping[str, Any], own: Collection[str]
 ) -> str | None:
-    """Return why this resource would end the container or the agent; None: it would not."""
+    """Return why this resource would end the container or the agent; None: it would not.
+
+    `spec` holds the declared attributes, `own` is what `own_paths` returns.
+    """
+    removed = state in ("absent", "purged")
     if kind in _PATH_KINDS:
-        return _path_problem(kind, state, name, spec, own)
-    if kind == "user" and name == "root":
-        if state == "absent":
-            return "the user root is protected: a container cannot do without"
-        if spec.get("uid") not in (None, 0):
-            return "the user root is protected: its uid is 0"
-    if (
-        kind == "group"
-        and name == "root"
-        and (state == "absent" or spec.get("gid") not in (None, 0))
-    ):
-        return "the group root is protected: it stays, with gid 0"
+        return _path_problem(kind, removed, "/" + os.path.normpath(name).lstrip("/"), spec, own)
+    if kind in ("user", "group") and name == "root":
+        number = "uid" if kind == "user" else "gid"
+        if removed or spec.get(number) not in (None, 0):
+            return f"the {kind} root is protected: it stays, with {number} 0"
+    if kind == "package" and removed:
+        return _package_problem(name.partition(":")[0], own)
     return None
 
 
 def _path_problem(
-    kind: str, state: str | None, name: str, spec: Mapping[str, Any], own: Collection[str]
+    kind: str, removed: bool, name: str, spec: Mapping[str, Any], own: Collection[str]
 ) -> str | None:
-    removes = state == "absent"
-    if removes or kind != "directory":
-        holds = sorted(path for path in own if _within(path, name))
-        if holds:
-            return f"{name} is protected: the agent needs {holds[0]}"
-        if name in SYSTEM_PATHS and (removes or name not in _files()):
-            return f"{name} is protected: a container cannot do without"
-    if removes and any(_within(name, path) for path in own if path != "/etc/converge"):
+    if _OTHER_NAME.match(name):
+        return f"{name} is protected: it is another name of some path; use that"
+    if any(_within(name, path) for path in own if path not in _SHARED):
         return f"{name} is protected: it belongs to the agent"
-    if spec.get("purge") and (name in SYSTEM_PATHS or any(_within(path, name) for path in own)):
-        return f"{name} is protected: purging it would remove what the container or the agent needs"
-    return _mode_problem(name, spec.get("mode"))
-
-
-def _mode_problem(name: str, mode: str | None) -> str | None:
-    if mode is None or name not in SYSTEM_PATHS or name in _files():
-        return None
-    wanted = modes.apply(mode, 0o755, directory=True)
-    if wanted & _NEVER_OPEN_TO_ALL and not wanted & 0o1000:
-        return f"{name} is protected: with mode {mode} anyone could replace what is in it"
-    if name not in _PRIVATE and wanted & 0o001 == 0:
-        return f"{name} is protected: with mode {mode} other users could not work"
+    if removed and _within(name, "/proc", "/sys"):
+        return f"{name} is protected: nothing is removed there"
+    needed = min((path for path in own if _within(path, name)), default=None)
+    another_type = kind == "symlink" or (kind == "directory") == (name in _FILES)
+    if removed or another_type:
+        if needed:
+            return f"{name} is protected: the agent needs {needed}"
+        if name in _CORE | _PLACES | _FILES:
+            return f"{name} is protected: a container cannot do without"
+    if kind == "directory":
+        return _directory_problem(name, spec, needed)
+    if name in _FILES and _opens(spec.get("mode"), 0o644):
+        return f"{name} is protected: with mode {spec['mode']} anyone could become root"
     return None
 
 
-def _files() -> Iterable[str]:
-    return ("/etc/passwd", "/etc/group", "/etc/shadow")
+def _directory_problem(name: str, spec: Mapping[str, Any], needed: str | None) -> str | None:
+    if spec.get("purge") and (needed or name in _CORE | _PLACES):
+        return f"{name} is protected: `purge` would remove what the container or the agent needs"
+    if spec.get("recurse") and (needed or name in _CORE):
+        return f"{name} is protected: `recurse` would change what the container or the agent needs"
+    if name in _CORE and spec.get("owner") not in (None, "root", "0", 0):
+        return f"{name} is protected: it belongs to root, or nothing in it can be trusted"
+    if not needed and name not in _CORE | _PLACES:
+        return None
+    mode = spec.get("mode")
+    if _opens(mode, 0o755):
+        return f"{name} is protected: with mode {mode} anyone could replace what is in it"
+    reached = name in _CORE | _PLACES and name not in _CLOSED
+    if mode and reached and not modes.apply(mode, 0o755, directory=True) & 0o001:
+        return f"{name} is protected: with mode {mode} other users could not reach what is in it"
+    return None
 
 
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
+def _opens(mode: str | None, before: int) -> bool:
+    """Tell whether a mode lets everyone write, without the sticky bit."""
+    after = modes.apply(mode, before, directory=True) if mode else 0
+    return after & 0o1002 == 0o002
+
+
+def _package_problem(name: str, own: Collection[str]) -> str | None:
+    python = any(path.startswith(("/usr/lib/python", "/usr/lib64/python")) for path in own)
+    if name in _PACKAGES or (python and _PYTHON.fullmatch(name)):
+        return f"the package {name} is protected: the container or the agent cannot do without"
+    return None
+
+
+def _within(path: str, *folders: str) -> bool:
+    return any(path == top or path.startswith(top.rstrip("/") + "/") for top in folders)

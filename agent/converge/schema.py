@@ -18,7 +18,7 @@ _KEYS: dict[str, Any] = {
     },
     "vars": {
         "type": "object",
-        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "not": {"const": "facts"}},
+        "propertyNames": {"pattern": r"^[^\W\d]\w*$", "not": {"const": "facts"}},
         "description": "Values that templates use, by name.",
     },
 }
@@ -30,7 +30,7 @@ def profile_schema(kind_names: Iterable[str]) -> dict[str, Any]:
     definitions: dict[str, Any] = {
         "template": {
             "type": "string",
-            "pattern": r"\{[{%]",
+            "pattern": r"\{[{%#]",
             "description": "A template, rendered when the catalog is compiled.",
         }
     }
@@ -85,9 +85,12 @@ def _names(schema: dict[str, Any]) -> dict[str, Any]:
 def templated(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema that takes a template wherever it takes a value that is no free string."""
     inner = _inside(schema)
+    inner.pop("title", None)  # pydantic's, which says no more than the key does
     if _takes_any_string(inner):
         return inner
-    outer = {key: inner.pop(key) for key in ("title", "description", "default") if key in inner}
+    outer: dict[str, Any] = {
+        key: inner.pop(key) for key in ("description", "default") if key in inner
+    }
     branches = inner["anyOf"] if inner.keys() == {"anyOf"} else [inner]
     return {**outer, "anyOf": [*branches, _TEMPLATE]}
 

@@ -165,9 +165,10 @@ def _newest(
     following = {}
     for spec in specs:
         state = states.get(spec.name)
-        if spec.state == "latest" and isinstance(state, PackageState):
-            if state.status == "installed":
-                following[spec.name] = state
+        if spec.state != "latest" or not isinstance(state, PackageState):
+            continue
+        if state.status == "installed":
+            following[spec.name] = state
     if not following:
         return {}
     try:
@@ -218,4 +219,4 @@ def _obstacle(backend: Backend | None, system: ReadOnlySystem) -> Unmanageable |
             reason=f"{backend.name} needs root, and the agent is uid {system.uid}",
             remedy="run the agent as root, or install the package when the image is built",
         )
-    return probe.writable(system, backend.database(system) or backend.databases[0])
+    return probe.writable(system, backend.database(system) or "/")

@@ -38,7 +38,7 @@ resources:
     home: /home/deploy
     manage_home: true
     comment: Deploys
-    password: "$6$abcdefgh$0123456789012345678901234567890123456789012345678901234567890123456789abcdefghij"
+    password: "$6$abcdefgh$01234567890123456789012345678901234567890123456789012345678901234567890"
     expires: "2031-01-31"
   - sysctl: net.core.somaxconn
     value: 2048

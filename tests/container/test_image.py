@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 BROKEN = {"resources": [{"file": "/no/such/folder/x", "content": "x\n"}]}
+ARBITRARY = ("--user", "1000700000:0", "--cap-drop=ALL", "--security-opt", "no-new-privileges")
+IMPORTS = "import yaml, pydantic, jinja2, requests, psutil, rich.progress, ssl, ctypes"
 FINE = {"resources": [{"file": "/dev/shm/x", "content": "x\n"}]}
+
+
+def until(condition):
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come to that in a minute")
 
 
 def ended(container, command, *options, profile):
@@ -45,7 +57,7 @@ def test_on_failure_continue(container):
     "options",
     [
         ("--read-only",),
-        ("--user", "1000700000:0", "--cap-drop=ALL", "--security-opt", "no-new-privileges"),
+        ARBITRARY,
         ("--init",),
     ],
 )
@@ -64,3 +76,48 @@ def test_the_agent_belongs_to_root_and_nobody_else_may_write(container):
     found = box.exec("find", "/opt/converge", "/etc/converge", "(", "!", "-user", "root", "-o",
                      "-perm", "/022", "!", "-type", "l", ")").out.splitlines()  # fmt: skip
     assert [path for path in found if path != "/etc/converge/profile.yaml"] == []
+
+
+@pytest.mark.parametrize("options", [(), ("--read-only",), ARBITRARY])
+def test_the_stock_profile_needs_no_network(container, options):
+    code, logs = ended(container, ("echo", "started"), *options, profile=None)
+    assert (code, logs.out) == (0, "started\n"), logs.err
+
+
+def test_the_command_gets_stdin_and_the_agent_leaves_it_alone(engine, image, tmp_path):
+    profile = tmp_path / "profile.yaml"
+    profile.write_text("resources: []\n")
+    mount = f"--volume={profile}:/etc/converge/profile.yaml:ro"
+    done = engine.call("run", "--rm", "-i", "--network=none", mount, image, "cat", stdin="to you\n")
+    assert (done.code, done.out) == (0, "to you\n"), done.err
+
+
+def test_the_command_gets_the_signal_of_a_stop(container, engine):
+    script = "trap 'echo stopped; exit 3' TERM; echo ready; while :; do sleep 0.1; done"
+    box = container(profile=FINE, command=("sh", "-c", script), entrypoint="")
+    until(lambda: "ready" in box.logs().out)
+    engine.must("stop", "--time", "60", box.name)
+    assert box.wait() == 3
+    assert "stopped" in box.logs().out
+
+
+def test_a_file_that_cannot_be_executed(container):
+    code, logs = ended(container, ("/etc/passwd",), profile=FINE)
+    assert code == 126
+    assert "/etc/passwd" in logs.err
+
+
+def test_it_needs_no_python_of_the_image_and_brings_no_tools(container):
+    box = container(profile=FINE)
+    assert box.exec("sh", "-c", "command -v python3 pip gcc").code != 0
+    libraries = box.exec("/opt/converge/bin/python", "-I", "-c", IMPORTS)
+    assert libraries.code == 0, libraries.err
+
+
+def test_running_the_agent_leaves_its_installation_as_it_is(container):
+    box = container(profile=FINE)
+    listing = ("find", "/opt/converge", "-printf", "%p %s %C@\\n")
+    before = box.exec(*listing).out
+    assert "/opt/converge/bin/python " in before
+    assert box.report("--once")["exit_code"] == 0
+    assert box.exec(*listing).out == before

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from converge.system import ReadOnlySystem, System
 
 NEWEST = "latest"
+# Any of these that is not empty. dpkg's goes first: Debian packages rpm too, Fedora dpkg, but the
+# database of the one that is not in use is empty.
+DATABASES = {
+    "apt": ("/var/lib/dpkg/status",),
+    "apk": ("/lib/apk/db/installed", "/usr/lib/apk/db/installed"),
+    "dnf": (
+        "/var/lib/rpm/rpmdb.sqlite",
+        "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+        "/var/lib/rpm/Packages",
+        "/usr/lib/sysimage/rpm/Packages",
+    ),
+}
 
 
 class Found(Record):
@@ -65,20 +77,14 @@ class Backend(ABC):
     """One package manager."""
 
     name: ClassVar[str]
-    databases: ClassVar[tuple[str, ...]]  # any of these that is not empty is its database
     tool: ClassVar[str]  # what installs
-    reader: ClassVar[str] = ""  # the program that inspecting needs, if any
     name_pattern: ClassVar[str]
     holds: ClassVar[bool] = True
     keeps_conffiles_only: ClassVar[bool] = True  # its packages' own rule, not to be changed
 
     def database(self, system: ReadOnlySystem) -> str | None:
         """Return the path of its database; None: it is not used here."""
-        for path in self.databases:
-            found = system.lstat(path)
-            if found is not None and found.st_size > 0:
-                return path
-        return None
+        return _database(system, self.name)
 
     def present(self, system: ReadOnlySystem) -> bool:
         """Tell whether it can change packages here: by database and executable."""
@@ -116,17 +122,23 @@ def matches(pattern: str, version: str) -> bool:
     return fnmatchcase(version, pattern)
 
 
-def backends() -> tuple[Backend, ...]:
-    """Return every backend. dpkg goes first: Debian packages rpm too, with an empty database."""
-    from converge_resources.packages.apk import Apk
-    from converge_resources.packages.apt import Apt
-    from converge_resources.packages.dnf import Dnf
-
-    return Apt(), Apk(), Dnf()
-
-
 def choose(system: ReadOnlySystem) -> Backend | None:
-    """Return the backend that can change packages here, else the one that can only read them."""
-    found = [backend for backend in backends() if backend.database(system)]
+    """Return the backend that can change packages here, else one that can only read them."""
+    found: list[Backend] = [_load(name) for name in DATABASES if _database(system, name)]
     usable = [backend for backend in found if backend.present(system)]
     return next(iter([*usable, *found]), None)
+
+
+def _load(name: str) -> Backend:
+    from importlib import import_module
+
+    backend: Backend = getattr(import_module(f"{__name__}.{name}"), name.capitalize())()
+    return backend
+
+
+def _database(system: ReadOnlySystem, name: str) -> str | None:
+    for path in DATABASES[name]:
+        found = system.lstat(path)
+        if found is not None and found.st_size > 0:
+            return path
+    return None

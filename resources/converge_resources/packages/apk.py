@@ -17,7 +17,7 @@ from converge_resources.packages.patience import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from converge.process import Completed
     from converge.system import ReadOnlySystem, System
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WORLD = "/etc/apk/world"
 CACHES = ("/var/cache/apk", "/etc/apk/cache")
 _VITAL = frozenset({"alpine-baselayout", "apk-tools", "busybox", "musl"})
+_UNHOLD = "declare `hold: false` or a `version` on it"
 _LOCKED = ("Unable to lock database",)
 _STEP = re.compile(r"^\(\d+/\d+\) (\w+) (\S+) \(", re.MULTILINE)
 _SHOWN = 2000  # characters of apk's words that an error repeats
@@ -34,7 +35,6 @@ class Apk(Backend):
     """Reads the database without a program. A hold is a pin `name=version` in the world file."""
 
     name = "apk"
-    databases = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
     tool = "apk"
     name_pattern = r"[A-Za-z0-9][A-Za-z0-9+._-]*"
 
@@ -63,7 +63,11 @@ class Apk(Backend):
 
         errors: dict[str, Exception] = {}
         found = self.read(system, [order.name for order in orders])
-        for group in grouped(accepted(self, orders, found, errors)):
+        left = accepted(self, orders, found, errors)
+        for order in [o for o in left if found.get(o.name, Found()).held and not o.overrides_hold]:
+            left.remove(order)
+            errors[order.name] = ApplyError(f"{order.name} is pinned in {WORLD}", _UNHOLD)
+        for group in grouped(left):
             self._install(system, [o for o in group if o.action == "install"], errors)
             self._remove(system, [o for o in group if o.action != "install"], errors)
         self._pin(system, [o for o in orders if o.hold is not None], errors)
@@ -73,27 +77,26 @@ class Apk(Backend):
     def _install(
         self, system: System, orders: Sequence[Order], errors: dict[str, Exception]
     ) -> None:
-        from converge_resources.packages.selection import largest
-
-        if not orders:
-            return
-        if _indexes_are_old(system):
-            _run(system, ["update"])
-        exact = _targets(system, orders)
-        command = ["add", "--upgrade", *orders[0].options]
-        _carry_out(system, command, orders, exact, errors, largest)
+        failed: dict[str, Exception] = {}
+        for fresh in (True,) if _indexes_are_old(system) else (False, True):
+            if not orders:
+                break
+            if fresh:
+                _run(system, ["update"])
+            command = ["add", "--upgrade", *orders[0].options]
+            failed = _carry_out(system, command, orders, _targets(system, orders))
+            orders = [order for order in orders if order.name in failed]
+        errors.update(failed)
 
     def _remove(
         self, system: System, orders: Sequence[Order], errors: dict[str, Exception]
     ) -> None:
-        from converge_resources.packages.selection import largest
-
         if not orders:
             return
         vital = _VITAL | self._agents_own(system)
         command = ["del", *(["--purge"] if any(o.action == "purge" for o in orders) else [])]
         exact = {order.name: order.name for order in orders}
-        _carry_out(system, command, orders, exact, errors, largest, vital)
+        errors.update(_carry_out(system, command, orders, exact, vital))
 
     def _pin(self, system: System, orders: Sequence[Order], errors: dict[str, Exception]) -> None:
         found = self.read(system, [order.name for order in orders])
@@ -107,7 +110,7 @@ class Apk(Backend):
 
     def _blocks(self, system: ReadOnlySystem) -> Iterator[tuple[str, str, str]]:
         """Yield name, version and the whole entry of every installed package."""
-        for block in system.text(self.database(system) or self.databases[0]).split("\n\n"):
+        for block in system.text(self.database(system) or "/").split("\n\n"):
             fields = {line[:2]: line[2:] for line in block.splitlines() if line[:2] in ("P:", "V:")}
             if "P:" in fields:
                 yield fields["P:"], fields.get("V:", ""), block
@@ -133,11 +136,13 @@ def _carry_out(
     command: Sequence[str],
     orders: Sequence[Order],
     exact: dict[str, str],
-    errors: dict[str, Exception],
-    largest: Callable[..., tuple[list[Order], dict[str, str]]],
     vital: Collection[str] = (),
-) -> None:
-    """Simulate, leave out what would fail, do the rest. `apk del` exits 0 where it does nothing."""
+) -> dict[str, Exception]:
+    """Simulate, leave out what would fail, do the rest; return what failed, by name.
+
+    `apk del` of what others need exits 0 and does nothing.
+    """
+    from converge_resources.packages.selection import largest
 
     def objection(chosen: Sequence[Order]) -> str | None:
         argv = [find(system, "apk"), command[0], "--simulate", *command[1:]]
@@ -148,11 +153,12 @@ def _carry_out(
         return f"this would remove {', '.join(lost)}, which the system needs" if lost else None
 
     good, refused = largest(orders, objection)
-    errors.update({name: ApplyError(why) for name, why in refused.items()})
+    errors: dict[str, Exception] = {name: ApplyError(why) for name, why in refused.items()}
     if good:
         done = _run(system, [*command, *(exact[order.name] for order in good)])
         if done.code != 0:
             errors.update({order.name: ApplyError(_words(done)) for order in good})
+    return errors
 
 
 def _targets(system: System, orders: Sequence[Order]) -> dict[str, str]:

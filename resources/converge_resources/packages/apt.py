@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from converge.errors import ApplyError, BatchError
 from converge_resources.packages import NEWEST, Backend, Order
-from converge_resources.packages.dpkg import STATUS, Database
+from converge_resources.packages.dpkg import Database
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,7 +21,6 @@ class Apt(Backend):
     """Reads dpkg's database without a program; changes everything in one apt-get if it can."""
 
     name = "apt"
-    databases = (STATUS,)
     tool = "apt-get"
     name_pattern = r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?"  # deb-control(5), Package
     keeps_conffiles_only = False

@@ -109,4 +109,4 @@ def words(done: Completed) -> str:
     _, unmet, why = done.out.partition("unmet dependencies:")
     lines = [line for line in done.err.splitlines() if line and not line.startswith(_NOISE)]
     text = "\n".join([*lines, *([unmet + why.rstrip()] if unmet else [])])
-    return text[-_SHOWN:] or f"exit {done.code}"
+    return text[:_SHOWN] or f"exit {done.code}"

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from converge.process import Completed
     from converge.system import ReadOnlySystem, System
 
-_FOLDERS = ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
 _INSTALLED = "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"
 _AVAILABLE = "%{name}\t%{epoch}:%{version}-%{release}\t%{arch}"
 _LOCKED = ("transaction lock", "metadata lock", "download lock", "is locked by")
@@ -26,7 +25,6 @@ class Dnf(Backend):
     """Reads by one `rpm -qa`; changes by exact NEVRA (name, epoch, version, release, arch)."""
 
     name = "dnf"
-    databases = tuple(f"{folder}/{f}" for folder in _FOLDERS for f in ("rpmdb.sqlite", "Packages"))
     tool = "dnf"
     name_pattern = r"[A-Za-z0-9][A-Za-z0-9+._-]*"
     holds = False
@@ -135,7 +133,7 @@ def _newest(system: System, orders: Sequence[Order], fresh: Sequence[str]) -> di
     answer = system.query([*argv, "--queryformat", _AVAILABLE, *specs], timeout=QUERY_TIMEOUT)
     found: dict[str, str] = {}
     for line in answer.check().out.splitlines():
-        name, evr, arch = ([*line.split("\t"), "", ""])[:3]
+        name, evr, arch = [*line.split("\t"), "", ""][:3]
         order = asked.get(name)
         if order is None or not (_any(order) or _is(order.version or "", evr)):
             continue
