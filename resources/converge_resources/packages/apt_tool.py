@@ -72,12 +72,21 @@ class AptTool:
     def heal(self) -> None:
         """Finish what an interrupted dpkg left. What stays broken is for the transaction to report.
 
-        `dpkg --configure -a` repairs what was being configured; it exits 0 and leaves what was
-        being unpacked, which only apt can fetch again.
+        `dpkg --configure -a` repairs what was being configured. It exits 0 and leaves what was being
+        unpacked, and so does `apt-get -f install`: that must be fetched again by `--reinstall`.
         """
-        if self.configure():
-            self.refresh_if_old()
-            self.get(["--no-install-recommends", "--no-remove", "-f", "install"])
+        if not self.configure():
+            return
+        self.refresh_if_old()
+        keep = ["--no-install-recommends", "--no-remove"]
+        torn = Database(self.system).torn()
+        if torn:
+            again = [*keep, "--reinstall", "install", "--"]
+            exact = [f"{name}={version}" if version else name for name, version in torn.items()]
+            if self.get([*again, *exact]).code != 0 or Database(self.system).torn():
+                self.get([*again, *torn])  # an archive may hold a newer version alone
+        if Database(self.system).unfinished():
+            self.get([*keep, "-f", "install"])
 
     def configure(self) -> bool:
         """Configure what is unpacked, if anything is; tell whether something stays unfinished."""

@@ -73,6 +73,14 @@ class Database:
         """Return the packages that an interrupted or failed dpkg left neither in nor out."""
         return [s.name for s in self.stanzas() if s.status not in _SETTLED or s.error != "ok"]
 
+    def torn(self) -> dict[str, str]:
+        """Return the packages that were killed while being unpacked: name → version, or empty."""
+        return {
+            f"{s.name}:{s.architecture}" if s.architecture not in ("", "all") else s.name: s.version
+            for s in self.stanzas()
+            if s.error == "reinstreq"
+        }
+
     def vital(self) -> set[str]:
         """Return the packages without which there is no system to manage (deb-control(5))."""
         return {*_NEVER_REMOVED} | {stanza.name for stanza in self.stanzas() if stanza.essential}
