@@ -6,40 +6,9 @@ import os
 
 import pytest
 
-from converge import kinds
-from converge.backup import Backups
-from converge.errors import BatchError
-from converge.mounts import Mount
 from converge.provider import Spec
 from converge.testing import FakeSystem, ProviderContract, converge, make_spec, plan, snapshot
-
-ROOT = os.geteuid() == 0
-OTHER = 65534 if ROOT else os.geteuid()  # a user that we may give links to
-
-
-def for_root(test):
-    """Leave out a test of what only root can set up: links of another user's."""
-    return test if ROOT else None
-
-
-@pytest.fixture
-def root(tmp_path):
-    path = tmp_path / "root"
-    (path / "etc").mkdir(parents=True)
-    (path / "etc").chmod(0o755)
-    (path / "etc/passwd").write_text(f"app:x:{OTHER}:{OTHER}::/:/bin/sh\n")
-    (path / "etc/group").write_text(f"app:x:{os.getegid()}:\n")
-    return path
-
-
-@pytest.fixture
-def system(root, tmp_path):
-    return FakeSystem(root, backups=Backups(str(tmp_path)))
-
-
-@pytest.fixture
-def provider():
-    return kinds.load("symlink")
+from providers.fake_tree import OTHER, TreeFixtures, for_root, kept, mounted, obstacle, refused
 
 
 def spec_of(**declared):
@@ -48,25 +17,7 @@ def spec_of(**declared):
     return make_spec("symlink", **{"name": "/etc/a", **declared})
 
 
-def refused(provider, system, spec, message):
-    before = snapshot(system.root)
-    with pytest.raises(BatchError, match=message):
-        provider.apply(plan(provider, [spec], system), system)
-    assert snapshot(system.root) == before
-
-
-def obstacle(provider, system, **declared):
-    (change,) = plan(provider, [spec_of(**declared)], system)
-    return provider.obstacles([change], system.read_only()).get("/etc/a")
-
-
-def mounted(system, monkeypatch, path, *, read_only=False):
-    mount = Mount(path=path, type="ext4", source="/dev/x", read_only=read_only)
-    for view in (FakeSystem, type(system.read_only())):
-        monkeypatch.setattr(view, "mounts", lambda self: {path: mount})
-
-
-class TestContract(ProviderContract):
+class TestContract(TreeFixtures, ProviderContract):
     kind = "symlink"
 
     @pytest.fixture
@@ -81,38 +32,40 @@ class TestContract(ProviderContract):
         return [spec_of(name=name, state="absent") for name in ("/etc/localtime", "/etc/owned")]
 
 
-def test_replaces_another_target(provider, system, root):
-    (root / "etc/a").symlink_to("x")
-    (change,) = plan(provider, [spec_of()], system)
-    assert [(f.field, f.before, f.after) for f in change.fields] == [("target", "x", "y")]
-    assert provider.deletions(change) == 0
-    assert converge(provider, [spec_of()], system) == []
-    assert os.readlink(root / "etc/a") == "y"
+class TestTarget(TreeFixtures):
+    kind = "symlink"
+
+    def test_replaces_another_target(self, provider, system, root):
+        (root / "etc/a").symlink_to("x")
+        (change,) = plan(provider, [spec_of()], system)
+        assert [(f.field, f.before, f.after) for f in change.fields] == [("target", "x", "y")]
+        assert provider.deletions(change) == 0
+        assert converge(provider, [spec_of()], system) == []
+        assert os.readlink(root / "etc/a") == "y"
+
+    def test_in_sync_touches_nothing(self, provider, system, root):
+        spec = spec_of(owner="app", group="app")
+        converge(provider, [spec], system)
+        before = snapshot(str(root))
+        assert converge(provider, [spec], system) == []
+        assert snapshot(str(root)) == before
+
+    @pytest.mark.parametrize("target", ["gone", "/gone", "a", "../../etc/passwd", "with space"])
+    def test_says_what_it_is_told_dangling_or_not(self, provider, system, root, target):
+        assert converge(provider, [spec_of(target=target)], system) == []
+        assert os.readlink(root / "etc/a") == target
+
+    def test_removes_a_dangling_link(self, provider, system, root):
+        (root / "etc/a").symlink_to("gone")
+        (change,) = plan(provider, [spec_of(state="absent")], system)
+        assert provider.deletions(change) == 1
+        assert converge(provider, [change.spec], system) == []
+        assert not (root / "etc/a").is_symlink()
 
 
-def test_in_sync_touches_nothing(provider, system, root):
-    spec = spec_of(owner="app", group="app")
-    converge(provider, [spec], system)
-    before = snapshot(str(root))
-    assert converge(provider, [spec], system) == []
-    assert snapshot(str(root)) == before
+class TestOwner(TreeFixtures):
+    kind = "symlink"
 
-
-@pytest.mark.parametrize("target", ["gone", "/gone", "a", "../../etc/passwd", "with space"])
-def test_says_what_it_is_told_dangling_or_not(provider, system, root, target):
-    assert converge(provider, [spec_of(target=target)], system) == []
-    assert os.readlink(root / "etc/a") == target
-
-
-def test_removes_a_dangling_link(provider, system, root):
-    (root / "etc/a").symlink_to("gone")
-    (change,) = plan(provider, [spec_of(state="absent")], system)
-    assert provider.deletions(change) == 1
-    assert converge(provider, [change.spec], system) == []
-    assert not (root / "etc/a").is_symlink()
-
-
-class TestOwner:
     @for_root
     def test_is_the_links_own_not_its_targets(self, provider, system, root):
         (root / "etc/y").touch()
@@ -138,16 +91,16 @@ class TestOwner:
         refused(provider, system, spec_of(group="g", force=True), "there is no group 'g'")
 
 
-class TestForce:
+class TestForce(TreeFixtures):
+    kind = "symlink"
+
     @pytest.mark.parametrize("state", ["present", "absent"])
     def test_file_in_the_way_is_kept_as_a_backup(self, provider, system, root, state):
         (root / "etc/a").write_text("precious")
         refused(provider, system, spec_of(state=state), "a file is in the way .*`force: true`")
         assert converge(provider, [spec_of(state=state, force=True)], system) == []
         assert (root / "etc/a").is_symlink() == (state == "present")
-        (entry,) = system._writer.backups.entries()
-        assert entry["path"] == "/etc/a"
-        assert system._writer.backups.read(entry["digest"]) == b"precious"
+        assert kept(system) == {"/etc/a": b"precious"}
 
     @pytest.mark.parametrize("state", ["present", "absent"])
     def test_directory_in_the_way_is_counted_whole(self, provider, system, root, state):
@@ -173,27 +126,32 @@ class TestForce:
         refused(provider, bare, spec_of(force=True), "no backup can be made")
 
 
-class TestObstacles:
+class TestObstacles(TreeFixtures):
+    kind = "symlink"
+
     @pytest.mark.parametrize("point", ["/etc/a", "/etc/a/deep"])
     def test_mount_in_the_way(self, provider, system, root, monkeypatch, point):
         (root / "etc/a/deep").mkdir(parents=True)
         mounted(system, monkeypatch, point)
         for state in ("present", "absent"):
-            found = obstacle(provider, system, state=state, force=True)
+            found = obstacle(provider, system, spec_of(state=state, force=True))
             assert found.reason.startswith(f"{point} is a mount, which cannot be removed")
 
     def test_read_only_mount(self, provider, system, root, monkeypatch):
         (root / "etc/a").symlink_to("y")
         mounted(system, monkeypatch, "/etc", read_only=True)
         for declared in ({"target": "z"}, {"owner": "12345"}, {"state": "absent"}):
-            assert obstacle(provider, system, **declared).reason == "/etc is mounted read-only"
+            assert (
+                obstacle(provider, system, spec_of(**declared)).reason
+                == "/etc is mounted read-only"
+            )
 
     def test_asks_for_no_more_than_the_change_needs(self, provider, system, root):
         (root / "etc/a").symlink_to("x")
         system.capabilities = 0
-        assert obstacle(provider, system) is None
-        assert obstacle(provider, system, state="absent", owner="12345") is None
-        assert "CAP_CHOWN" in obstacle(provider, system, owner="12345").reason
+        assert obstacle(provider, system, spec_of()) is None
+        assert obstacle(provider, system, spec_of(state="absent", owner="12345")) is None
+        assert "CAP_CHOWN" in obstacle(provider, system, spec_of(owner="12345")).reason
 
     @for_root
     def test_link_of_another_users_in_a_sticky_directory(self, provider, system, root):
@@ -201,12 +159,14 @@ class TestObstacles:
         os.chown(root / "etc/a", OTHER, OTHER, follow_symlinks=False)
         os.chown(root / "etc", 12345, 12345)
         (root / "etc").chmod(0o1777)
-        assert obstacle(provider, system) is None
+        assert obstacle(provider, system, spec_of()) is None
         system.capabilities = 0
-        assert "CAP_FOWNER" in obstacle(provider, system).reason
+        assert "CAP_FOWNER" in obstacle(provider, system, spec_of()).reason
 
 
-class TestDeclaration:
+class TestDeclaration(TreeFixtures):
+    kind = "symlink"
+
     @pytest.mark.parametrize(
         ("declared", "message"),
         [
