@@ -83,7 +83,8 @@ class Backups:
         for line in lines:
             try:
                 entry = json.loads(line)
-                if entry["digest"] and entry["path"] and entry["size"] >= 0 and entry["time"]:
+                names = isinstance(entry["path"], str) and isinstance(entry["digest"], str)
+                if names and entry["size"] >= 0 and entry["time"] > 0:
                     found.append(entry)
             except (ValueError, KeyError, TypeError):
                 continue  # a line torn by a power cut

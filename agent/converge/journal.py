@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from converge import atomic
+from converge.errors import ConvergeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +98,9 @@ class Journal:
             return None
         try:
             restore(path, old)
+        except ConvergeError as error:
+            self.pending.append(f"{path}: cannot be put back: {error}")
+            return None
         except OSError as error:
             if error.errno not in _NOTHING_TORN:
                 self.pending.append(f"{path}: cannot be put back: {error.strerror}")

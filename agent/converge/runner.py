@@ -107,6 +107,7 @@ def _recover(system: System, state: StateDirectory | None) -> list[str]:
     if state is None:
         return []
     messages = [f"{path}: an interrupted write was put back" for path in system.recover()]
+    messages += system.journal.pending if system.journal else []
     folders = state.interrupted()
     if folders is not None:
         swept = sum(system.sweep(folder) for folder in folders)
