@@ -56,8 +56,13 @@ def make(folder: str, count: int) -> None:
         resources.append({"file": path, "content": content, "mode": "0644"})
         plain.append([path, content, 0o644])
         os.makedirs(os.path.dirname(path), exist_ok=True)
+    parts = [resources[i : i + 1000] for i in range(0, count, 1000)]  # a file has at most 1 MiB
+    names = [f"part{i}.yaml" for i in range(len(parts))]
+    for name, part in zip(names, parts, strict=True):
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+            json.dump({"resources": part}, file)  # JSON is YAML
     with open(f"{folder}/profile.yaml", "w", encoding="utf-8") as file:
-        json.dump({"profile": "bench", "resources": resources}, file)  # JSON is YAML
+        json.dump({"profile": "bench", "include": names}, file)
     with open(f"{folder}/plain.json", "w", encoding="utf-8") as file:
         json.dump(plain, file)
     with open(f"{folder}/loop.py", "w", encoding="utf-8") as file:

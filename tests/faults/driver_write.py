@@ -1,30 +1,19 @@
-"""Replace, with the system's own writer, one file below a scratch directory: a victim for strace."""
+"""Do one scenario in a process of its own, which strace kills: driver_write.py SCENARIO FOLDER."""
+
+from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
-from converge.backup import Backups
-from converge.journal import Journal
-from converge.system import System
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-NEW = b"new " * 3000
-
-
-def main(scratch: str) -> None:
-    state = f"{scratch}/state"
-    os.makedirs(state, exist_ok=True)
-    os.makedirs(f"{state}/backups", mode=0o700, exist_ok=True)
-    system = System(
-        f"{scratch}/root", backups=Backups(f"{state}/backups"), journal=Journal(f"{state}/journal")
-    )
-    system.recover()
-    print("start", flush=True)
-    found = system.read("/etc/target")
-    if found != NEW or system.lstat("/etc/target").st_mode & 0o7777 != 0o640:
-        system.write("/etc/target", NEW, mode=0o640)
-    else:
-        system.sweep("/etc")
-
+from faults import scenarios
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    name, folder = sys.argv[1], Path(sys.argv[2]).resolve()
+    os.chdir("/")  # the mark: what is traced begins here
+    if name == "recover":
+        scenarios.recover(folder)
+    else:
+        scenarios.run(name, folder)

@@ -127,7 +127,7 @@ def observe(path: Path) -> tuple[object, ...]:
     whole: tuple[object, ...] = (found.st_mode, found.st_uid, found.st_gid)
     if stat.S_ISLNK(found.st_mode):
         return (*whole, os.readlink(path))
-    xattrs = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    xattrs = tuple((name, os.getxattr(path, name)) for name in sorted(os.listxattr(path)))
     if stat.S_ISREG(found.st_mode):
         return (*whole, xattrs, path.read_bytes())
     names = sorted(os.listdir(path))

@@ -1,6 +1,6 @@
 """SIGKILL before every system call of a change: what is seen is old or new, and a second run heals.
 
-Needs strace. `make test-slow` dies before every call, the usual run before every other one and
+Needs strace. `make test-slow` dies before every call, the usual run before every third and
 before each that gives or takes a name.
 """
 
@@ -71,16 +71,15 @@ class Sweep:
         return tracing.run(self.wrap(folder, argv)).returncode
 
     def chosen(self, every: int) -> list[Point]:
-        return [
-            point
-            for i, point in enumerate(self.points)
-            if i % every == 0 or point.call.startswith(NAMING)
-        ]
+        """Return every N-th point counted from the last, and those that give or take a name."""
+        backwards = enumerate(reversed(self.points))
+        chosen = [p for i, p in backwards if i % every == 0 or p.call.startswith(NAMING)]
+        return chosen[::-1]
 
     def killed(self, point: Point) -> Path:
         """Return the folder of a run that died before one call."""
         folder = prepared(self.name, self.folder / f"{point.call}-{point.nth}")
-        assert self.start(folder, tracing.killer(point)) == KILLED, point
+        assert self.start(folder, tracing.killer(point)) in KILLED, point
         return folder
 
     def heal(self, folder: Path, point: Point) -> None:
@@ -91,7 +90,7 @@ class Sweep:
         journal = folder / "state/journal"
         assert not journal.exists() or os.listdir(journal) == [], point
         if scenarios.SCENARIOS[self.name].keeps:
-            assert kept(folder) == [scenarios.OLD], point
+            assert scenarios.OLD in kept(folder), point
 
 
 def kept(folder: Path) -> list[bytes]:
@@ -129,7 +128,7 @@ def test_old_or_new_as_one_unit(name, every, tmp_path):
         assert found in (sweep.old, sweep.new), point
         assert_no_foreign_set_user_id(folder)
         if found == sweep.new and scenarios.SCENARIOS[name].keeps:
-            assert kept(folder) == [scenarios.OLD], point
+            assert scenarios.OLD in kept(folder), point
         sweep.heal(folder, point)
         seen.add(found)
     assert seen == {sweep.old, sweep.new}
@@ -138,7 +137,7 @@ def test_old_or_new_as_one_unit(name, every, tmp_path):
 @pytest.mark.parametrize("every", EVERY)
 def test_attributes_never_lend_the_set_user_id_bit(every, tmp_path):
     sweep = Sweep("attributes", tmp_path)
-    for point in sweep.chosen(min(every, 1)):
+    for point in sweep.chosen(1):
         folder = sweep.killed(point)
         found = scenarios.target_of(folder).lstat()
         assert scenarios.target_of(folder).read_bytes() == scenarios.OLD
