@@ -106,6 +106,16 @@ class TestExisting:
         )
         assert after.st_ino != before.st_ino
 
+    def test_another_owner(self, system, motd):
+        uid, gid = (12345, 23456) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+        os.chown(motd, uid, gid)
+        motd.chmod(0o6755)
+        system.write("/etc/motd", b"new")
+        assert (motd.stat().st_uid, motd.stat().st_gid, mode(motd)) == (uid, gid, 0o6755)
+        if os.geteuid() == 0:
+            system.write("/etc/motd", uid=0)
+            assert (motd.stat().st_uid, mode(motd)) == (0, 0o755)  # chown(2) drops these bits
+
     def test_who_has_it_open_reads_the_old(self, system, motd):
         with open(motd, "rb") as file:
             system.write("/etc/motd", b"new")
