@@ -311,7 +311,9 @@ def test_remedies_for_syntax(text, remedy):
     assert found.line
 
 
-@pytest.mark.parametrize("character", [*"\u202a\u202e\u2066\u2069\u2028\u2029\x85\x07\x1b\x7f\ufeff"])
+@pytest.mark.parametrize(
+    "character", [*"\u202a\u202e\u2066\u2069\u2028\u2029\x85\x07\x1b\x7f\ufeff"]
+)
 def test_characters_that_are_not_what_they_seem(character):
     found = problem(f"a: 1\nbc: x{character}y")
     assert found.message == f"the character U+{ord(character):04X} is not allowed"
@@ -363,8 +365,10 @@ PLAIN = st.recursive(
     | st.integers(1 - 10**18, 10**18 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp"])),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text("abc<~01 {#é", max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("abc<~01 {#é", max_size=4), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
