@@ -11,7 +11,9 @@ from converge.process import Completed
 from converge.testing import FakeSystem
 
 DATA = Path(__file__).parent / "data/packages"
-DPKG = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nEssential: yes\nVersion: 1\n"
+DPKG = (
+    "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nEssential: yes\nVersion: 1\n"
+)
 
 
 class FakeApt:
@@ -90,7 +92,9 @@ class FakeApt:
             return done(argv, 100, err=f"E: Unmet dependencies of {missing[0]}.\n")
         gone += [n for n, d in self.needs.items() if d in gone and n in self.installed()]
         if "-s" in argv:
-            steps = [f"Remv {name} [1]" for name in gone] + [f"Inst {n} ({v})" for n, _, v in wanted]
+            steps = [f"Remv {name} [1]" for name in gone] + [
+                f"Inst {n} ({v})" for n, _, v in wanted
+            ]
             return done(argv, out="\n".join(steps))
         self._change(gone, wanted, purge)
         return done(argv)
@@ -107,7 +111,8 @@ class FakeApt:
 
     def cache(self, argv: Sequence[str], stdin: bytes) -> str:
         """As apt-cache policy: names that are patterns match too, as apt's do."""
-        asked = [name.rstrip("+-") for name in argv[argv.index("--") + 1 :]]
+        given = argv[argv.index("--") + 1 :]
+        asked = [*given, *(name.rstrip("+-") for name in given)]
         known = self.archive if any(self.lists.glob("*_*")) else {}
         lines = []
         for name, versions in known.items():

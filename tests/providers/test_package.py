@@ -17,7 +17,7 @@ from providers.fake_apt import FakeApt
 ARCHIVE = {"hello": ("2.0", "1.1", "1.0"), "web": ("1.0",), "libtest++": ("3.1",)}
 HOSTILE = (
     "-oDPkg::Pre-Invoke::=id", "--root=/x", "a b", "$(id)", "`id`", "a;b", "a|b", "../x", "/x.deb",
-    "", "nano\n", "a=1", "*", "hello/sid", "@tools", "a\0b", "х", "?name", "~n", "-", "a" * 200,
+    "", "nano\n", "a=1", "*", "hello/sid", "@tools", "a\0b", "\u0445", "?name", "~n", "-", "a" * 200,
 )  # fmt: skip
 
 

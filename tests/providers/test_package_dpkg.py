@@ -77,7 +77,9 @@ class TestDatabase:
         assert database.torn() == {"a": "1", "b:i386": ""}
         assert database.unfinished() == ["a", "b", "c"]
 
-    @pytest.mark.parametrize("text", ["", "\n\n", "Package: x", "Package: x\nStatus: odd\n", "\xff"])
+    @pytest.mark.parametrize(
+        "text", ["", "\n\n", "Package: x", "Package: x\nStatus: odd\n", "\xff"]
+    )
     def test_survives_a_broken_one(self, root, text):
         (root / "var/lib/dpkg/status").write_text(text)
         assert find(root, "y") == {}
@@ -94,7 +96,14 @@ class TestPolicy:
 
     @pytest.mark.parametrize(
         ("declared", "picked"),
-        [(None, "2.0"), ("latest", "2.0"), ("1.*", "1.1"), ("1.0", "1.0"), ("*", "2.0"), ("9", None)],
+        [
+            (None, "2.0"),
+            ("latest", "2.0"),
+            ("1.*", "1.1"),
+            ("1.0", "1.0"),
+            ("*", "2.0"),
+            ("9", None),
+        ],
     )
     def test_picks_the_newest_that_matches(self, declared, picked):
         assert parse(recorded("policy"))["hello"].pick(declared) == picked
@@ -126,7 +135,7 @@ def test_repeats_apts_own_words():
     err = "debconf: delaying package configuration\nE: Unable to correct problems.\nW: old\n"
     said = words(done(["apt-get"], 100, recorded("simulate-unmet"), err))
     assert said == (
-        "E: Unable to correct problems.\n"
-        "\n tied : Depends: nowhere but it is not installable"
+        "E: Unable to correct problems.\nunmet dependencies:\n"
+        " tied : Depends: nowhere but it is not installable"
     )
     assert words(done(["apt-get"], 100)) == "exit 100"

@@ -77,6 +77,6 @@ def _owners(out: str) -> set[str]:
     owners = set()
     for line in out.splitlines():
         packages, colon, _ = line.partition(": /")
-        if colon and not packages.startswith("diversion by"):
+        if colon and "diversion" not in packages.split():
             owners |= {bare(package) for package in packages.split(", ")}
     return owners
