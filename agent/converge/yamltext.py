@@ -18,7 +18,7 @@ _REFUSED = re.compile(
     "[^\t\n\r -~\u00a0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 # libyaml compares every %TAG with all those before it: 1 MiB of them takes 20 seconds.
-_DIRECTIVE = re.compile(r"(?<![^\r\n])%(?:TAG|YAML)\b")
+_DIRECTIVE = re.compile(r"(?<![^\r\n])%[A-Za-z]\w{0,20}")
 
 
 def decode(data: bytes, file: str) -> str:
@@ -55,7 +55,8 @@ def _check(text: str, file: str) -> None:
     found = _DIRECTIVE.search(text)
     if found:
         line, column = _place(text[: found.start()])
-        _refuse(file, f"the directive `{found[0]}` is not allowed", "remove it", line, column)
+        message = f"the directive `{found[0]}` is not allowed"
+        _refuse(file, message, "remove it; indent a line of text", line, column)
 
 
 def _place(before: str) -> tuple[int, int]:
