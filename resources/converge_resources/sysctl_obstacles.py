@@ -135,6 +135,8 @@ def _forbidden(system: ReadOnlySystem, key: str, remedy: str) -> Unmanageable | 
             remedy=f"run with --cap-add {needed[0].removeprefix('CAP_')}, or {remedy}",
         )
     if not probe.may_write(system, path_of(key)):
+        if system.uid == 0:  # of a user namespace that does not own the key's namespace
+            return Unmanageable(reason="root may not write it in this container", remedy=remedy)
         return Unmanageable(
             reason=f"uid {system.uid} may not write it", remedy=f"run as root, or {remedy}"
         )

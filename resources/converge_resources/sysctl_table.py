@@ -143,6 +143,7 @@ TABLE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 CAPABILITIES: tuple[tuple[str, str, str, int], ...] = (
     ("net.ipv4.ip_forward", "ip_forward", "CAP_NET_ADMIN", 12),
     ("net.ipv4.conf.", ".forwarding", "CAP_NET_ADMIN", 12),
+    ("user.", "", "CAP_SYS_RESOURCE", 24),
     ("kernel.dmesg_restrict", "dmesg_restrict", "CAP_SYS_ADMIN", 21),
     ("kernel.kptr_restrict", "kptr_restrict", "CAP_SYS_ADMIN", 21),
 )

@@ -71,9 +71,10 @@ def test_capabilities():
     assert capability_for("net.ipv4.ip_forward") == ("CAP_NET_ADMIN", 12)
     assert capability_for("net.ipv4.conf.eth0/100.forwarding") == ("CAP_NET_ADMIN", 12)
     assert capability_for("kernel.dmesg_restrict") == ("CAP_SYS_ADMIN", 21)
+    assert capability_for("user.max_net_namespaces") == ("CAP_SYS_RESOURCE", 24)
     assert capability_for("net.ipv4.conf.eth0.rp_filter") is None
     assert capability_for("net.core.somaxconn") is None
-    assert {number for *_, number in CAPABILITIES} == {12, 21}
+    assert {number for *_, number in CAPABILITIES} == {12, 21, 24}
 
 
 @pytest.mark.parametrize(

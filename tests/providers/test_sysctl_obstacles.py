@@ -141,11 +141,23 @@ class TestObstacles(SysctlFixtures):
         assert found.remedy.startswith("run with --cap-add NET_ADMIN, or start the container with")
         assert obstacle(provider, spec_of(value=1), system) is None
 
-    def test_permission(self, provider, system, monkeypatch):
+    @pytest.mark.parametrize(
+        ("uid", "reason", "remedy"),
+        [
+            (
+                1000,
+                "uid 1000 may not write it",
+                "run as root, or start the container with --sysctl",
+            ),
+            (0, "root may not write it in this container", "start the container with --sysctl"),
+        ],
+    )
+    def test_permission(self, provider, system, monkeypatch, uid, reason, remedy):
+        monkeypatch.setattr(os, "geteuid", lambda: uid)
         monkeypatch.setattr("converge.probe.may_write", lambda system, path: "sys/net" not in path)
-        found = obstacle(provider, spec_of(value=1), system)
-        assert found.reason == f"uid {os.geteuid()} may not write it"
-        assert found.remedy.startswith("run as root, or start the container with --sysctl")
+        found = obstacle(provider, spec_of(value=1, persist=False), system)
+        assert found.reason == reason
+        assert found.remedy.startswith(remedy)
 
     def test_absent_asks_about_the_file_alone(self, provider, system, drop_in):
         drop_in.write_text("vm.swappiness = 1\n")

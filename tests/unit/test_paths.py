@@ -132,7 +132,7 @@ class TestCache:
             paths.directory(f"/d{i}")
         assert len(os.listdir("/proc/self/fd")) - before <= 256
         paths.forget()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before
 
     def test_failures_leave_no_descriptor(self, paths, root):
         (root / "etc/link").symlink_to("app")
@@ -143,7 +143,7 @@ class TestCache:
                 paths.directory(path)
             with pytest.raises(OSError, match=r"."):
                 paths.resolve(path)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before
 
 
 class TestAt:

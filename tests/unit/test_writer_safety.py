@@ -147,12 +147,12 @@ class TestFailures:
         def fail(*words, **options):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        before = motd.stat()
+        before = motd.stat().st_ctime_ns
         monkeypatch.setattr(os, step, fail)
         with pytest.raises(OSError, match="No space left") as caught:
             System(str(root)).write("/etc/motd", b"new", mode=0o711, backup=False)
         assert caught.value.filename == "/etc/motd"
-        assert (motd.read_bytes(), motd.stat()) == (b"old", before)
+        assert (motd.read_bytes(), motd.stat().st_ctime_ns) == (b"old", before)
         assert names(root) == ["motd"]
 
     def test_descriptors_are_closed(self, system, motd, monkeypatch):
@@ -166,7 +166,7 @@ class TestFailures:
             system.write("/etc/motd", os.urandom(8))
             with pytest.raises(ApplyError):
                 system.write("/etc/motd", b"x", validate=refuse)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before
 
     def test_what_a_killed_run_staged_is_swept(self, system, motd, root):
         (root / "etc" / atomic.temporary_name()).write_bytes(b"half")
