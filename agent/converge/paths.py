@@ -58,7 +58,7 @@ class Paths:
         folder, _, name = path.rpartition("/")
         if not path.startswith("/") or name in ("", ".", ".."):
             raise OSError(errno.EINVAL, "not a path to something in a directory", path)
-        _check(name)
+        _check(path)
         return self.directory(folder or "/"), name
 
     def directory(self, path: str) -> int:
@@ -130,7 +130,8 @@ class At:
     ) -> None:
         os.close(self._fd)
         if isinstance(error, OSError):
-            error.filename, error.filename2 = self._path, None
+            error.filename = self._path
+            del error.filename2  # of rename(2): the name of what was staged says nothing
             if error.errno == errno.EPERM and os.geteuid() == 0:
                 raise ApplyError(
                     f"{self._path}: {error.strerror}",

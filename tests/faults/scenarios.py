@@ -51,6 +51,10 @@ def _make_directory(system: System) -> None:
         system.make_directory(TARGET, uid=NEW_OWNER, mode=0o2750)
 
 
+def _need_content(system: System) -> None:
+    assert system.read(TARGET) == OLD
+
+
 def _remove_tree(system: System) -> None:
     if system.lstat(TARGET) is not None:
         system.remove_tree(TARGET)
@@ -79,6 +83,7 @@ SCENARIOS = {
     ),
     "remove": Scenario(_file(0o640), lambda system: system.remove(TARGET)),
     "remove-tree": Scenario(_tree, _remove_tree),
+    "read": Scenario(_file(0o640), _need_content, keeps=False),
     "in-place": Scenario(_file(0o640), _replace(0o600)),
 }
 
@@ -101,21 +106,26 @@ def backups(folder: Path) -> Backups:
     return Backups(str(folder / "state/backups"))
 
 
+def system_of(folder: Path) -> System:
+    """Return the agent's door to a scenario."""
+    journal = Journal(str(folder / "state/journal"))
+    return System(str(folder / "root"), backups=backups(folder), journal=journal)
+
+
 def run(name: str, folder: Path) -> list[str]:
     """Do what a run of the agent does; return the paths that it recovered."""
-    journal = Journal(str(folder / "state/journal"))
-    system = System(str(folder / "root"), backups=backups(folder), journal=journal)
+    system = system_of(folder)
     recovered = system.recover()
     system.sweep("/etc")
-    assert journal.pending == []
+    assert system.journal is not None
+    assert system.journal.pending == []
     SCENARIOS[name].change(system)
     return recovered
 
 
 def recover(folder: Path) -> list[str]:
     """Do only what a run does first."""
-    journal = Journal(str(folder / "state/journal"))
-    return System(str(folder / "root"), backups=backups(folder), journal=journal).recover()
+    return system_of(folder).recover()
 
 
 def observe(path: Path) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-DRIVER = Path(__file__).with_name("driver_write.py")
+FOLDER = Path(__file__).parent
 MARK = "chdir"  # the driver's first call of its own
 MUTATING = (
     *(
@@ -40,9 +40,9 @@ class Point(NamedTuple):
     arguments: str = ""
 
 
-def command(*arguments: str) -> list[str]:
-    """Return the argv of the driver, by the real interpreter: a shim's calls would be counted."""
-    return [sys.executable, "-I", "-B", str(DRIVER), *arguments]
+def command(*arguments: str, driver: str = "driver_write.py") -> list[str]:
+    """Return the argv of a driver, by the real interpreter: a shim's calls would be counted."""
+    return [sys.executable, "-I", "-B", str(FOLDER / driver), *arguments]
 
 
 def mounted(argv: Sequence[str], source: Path, target: Path) -> list[str]:
@@ -63,6 +63,13 @@ def killer(point: Point) -> list[str]:
     """Return the start of an argv that kills the rest before one call."""
     what = f"{point.call}:signal=KILL:when={point.nth}"
     argv = ["strace", "-f", "-qq", "-o", "/dev/null"]
+    return [*argv, "-e", f"trace={point.call}", "-e", f"inject={what}"]
+
+
+def failing(point: Point, error: str, *options: str) -> list[str]:
+    """Return the start of an argv that makes one call of the rest fail."""
+    what = f"{point.call}:error={error}:when={point.nth}"
+    argv = ["strace", "-f", "-qq", "-o", "/dev/null", *options]
     return [*argv, "-e", f"trace={point.call}", "-e", f"inject={what}"]
 
 
