@@ -299,7 +299,7 @@ class TestDescriptors:
         ended = tracing.run(argv)
         assert ended.returncode == 0, ended.stderr
 
-    @pytest.mark.parametrize("left", range(4))
+    @pytest.mark.parametrize("left", range(1, 4))
     def test_none_left_is_an_error_and_no_leak(self, left, system, tmp_path, few):
         system.lstat("/etc/file")
         few(left)
