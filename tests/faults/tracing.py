@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
+# The real interpreter, as the calls of a shim would be counted too.
+PYTHON = (sys.executable, "-I", "-B")
 MARK = "chdir"  # the driver's first call of its own
 MUTATING = (
     *(
@@ -41,8 +43,8 @@ class Point(NamedTuple):
 
 
 def command(*arguments: str, driver: str = "driver_write.py") -> list[str]:
-    """Return the argv of a driver, by the real interpreter: a shim's calls would be counted."""
-    return [sys.executable, "-I", "-B", str(FOLDER / driver), *arguments]
+    """Return the argv of a driver."""
+    return [*PYTHON, str(FOLDER / driver), *arguments]
 
 
 def mounted(argv: Sequence[str], source: Path, target: Path) -> list[str]:
