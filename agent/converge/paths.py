@@ -118,8 +118,8 @@ class At:
         self._fd = -1
 
     def __enter__(self) -> tuple[int, str]:
+        folder_fd, name = self._paths.parent(self._path)  # an error names the directory
         try:
-            folder_fd, name = self._paths.parent(self._path)
             self._fd = os.dup(folder_fd)
         except OSError as error:
             error.filename = self._path

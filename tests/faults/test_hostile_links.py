@@ -22,7 +22,7 @@ class TestLinksOnTheWay:
     def test_in_a_directory_that_others_may_write_to_are_not(self, root, system, others, way):
         (root / "real").mkdir()
         (others / "link").symlink_to("/real")
-        with pytest.raises(UnsafePathError, match="/others/link/file"):
+        with pytest.raises(UnsafePathError, match="/others/link"):
             system.write("/others/link/file", b"x")
 
     def test_nor_further_down_from_there(self, root, system, others, way):
