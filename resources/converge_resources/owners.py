@@ -79,7 +79,7 @@ class Owners:
     def _table(self, what: str) -> dict[str, int]:
         if what not in self._ids:
             self._ids[what] = {}
-            for line in self._system.text(FILES[what]).splitlines():
+            for line in self._system.text(FILES[what]).split("\n"):  # U+2028 ends no line
                 name, _, rest = line.partition(":")
                 number = rest.partition(":")[2].partition(":")[0]
                 if number.isdigit():

@@ -192,10 +192,11 @@ def _read(
     held = accounts.groups_of(spec.name)
     if spec.groups is not None and spec.membership == "minimum" and {*spec.groups} <= {*held}:
         held = sorted({*spec.groups})
+    made = spec.manage_home and homes.is_made(system, spec.home or homes.path_of(row))
     state = UserState(
         uid=int(row["uid"]), gid=owners.spelled("group", spec.gid, int(row["gid"])),
         comment=row["comment"], home=row["home"], shell=row["shell"], groups=tuple(held),
-        manage_home=homes.is_made(system, spec.home or row["home"]) if spec.manage_home else None,
+        manage_home=made if spec.manage_home else None,
     )  # fmt: skip
     in_shadow = (
         spec.password, spec.locked, spec.expires, spec.password_min_age, spec.password_max_age,

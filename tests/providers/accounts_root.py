@@ -89,7 +89,7 @@ class Tools:
 
     def programs(self):
         """Return the programs for a FakeSystem."""
-        return {name: self._run for name in PROGRAMS}
+        return dict.fromkeys(PROGRAMS, self._run)
 
     def _run(self, argv, stdin):
         name = os.path.basename(argv[0])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from providers.accounts_root import FILES, line, make_root, read
 
 from converge.errors import ApplyError
+from converge_resources.accounts import guards
 from converge_resources.accounts.database import Accounts, editing
 from converge_resources.accounts.tables import COLUMNS, Table, names
+from providers.accounts_root import FILES, line, make_root, read
 
 PASSWD = COLUMNS["passwd"]
 ROW = dict(zip(PASSWD, ("new", "x", "7", "7", "", "/", "/bin/sh"), strict=True))
@@ -106,9 +107,14 @@ def test_saving_writes_only_what_changed_and_keeps_owner_and_mode(tmp_path):
 
 def test_nothing_is_written_when_the_edit_fails(tmp_path):
     system = make_root(tmp_path)
-    with pytest.raises(RuntimeError), editing(system) as accounts:
-        accounts.remove("old", "passwd", "shadow")
-        raise RuntimeError
+
+    def edit():
+        with editing(system) as accounts:
+            accounts.remove("old", "passwd", "shadow")
+            guards.known_groups(accounts, ["ghosts"])
+
+    with pytest.raises(ApplyError, match="no group ghosts"):
+        edit()
     assert {name: read(system, name) for name in FILES} == FILES
 
 

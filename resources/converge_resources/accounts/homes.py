@@ -30,6 +30,12 @@ _NEVER = frozenset((
 ))  # fmt: skip
 
 
+def path_of(row: Row) -> str:
+    """Return the path of a user's home without detours; where passwd holds none, `/`."""
+    home = row["home"]
+    return os.path.normpath("/" + home.lstrip("/")) if home.startswith("/") else "/"
+
+
 def is_made(system: ReadOnlySystem, home: str) -> bool:
     """Tell whether something is at the path of a home, and not one half made."""
     found = system.lstat(home)
@@ -53,12 +59,12 @@ def move(system: System, user: str, users: Mapping[str, Row], new: str, uid: int
     `uid` is the owner that it has now, `users` the entries of passwd. Nothing is done where
     something is at the new path already. Raises OSError, ApplyError.
     """
-    old = users[user]["home"]
-    found = system.lstat(old) if old.startswith("/") else None
+    old = path_of(users[user])
+    found = system.lstat(old)
     if found is None or is_made(system, new):
         return False
-    _alone(user, users, "moved")
     _own(found, old, uid, "moved")
+    _alone(user, users, "moved")
     _make_above(system, new)
     if system.lstat(new) is None:
         if _renamed(system, old, new):
@@ -81,20 +87,21 @@ def give(system: System, home: str, old: tuple[int, int], new: tuple[int, int]) 
 
 def remove(system: System, user: str, users: Mapping[str, Row]) -> None:
     """Remove the home of a user that is in `users` (entries of passwd). Raises OSError, ApplyError."""
-    home = users[user]["home"].rstrip("/") or "/"
-    found = system.lstat(home) if home.startswith("/") else None
+    home = path_of(users[user])
+    found = system.lstat(home)
     if found is None:
         return
-    _alone(user, users, "removed")
     _own(found, home, int(users[user]["uid"]), "removed")
+    _alone(user, users, "removed")
     system.remove_tree(home, backup=False)
 
 
 def _alone(user: str, users: Mapping[str, Row], what: str) -> None:
     """Refuse a home in which another user lives, in it or below it."""
-    home = users[user]["home"].rstrip("/") + "/"
+    home = path_of(users[user])
     for name, row in users.items():
-        if name != user and (row["home"].rstrip("/") + "/").startswith(home):
+        other = path_of(row)
+        if name != user and (other == home or other.startswith(home + "/")):
             raise ApplyError(f"{home} is not {what}: the user {name} lives there too")
 
 

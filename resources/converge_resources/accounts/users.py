@@ -81,12 +81,12 @@ def _change(change: Change[UserSpec, UserState], accounts: Accounts, system: Sys
     new = (wanted.get("uid", old[0]), old[1] if gid is None else gid)
     busy = ("uid" in wanted or "home" in wanted) and _busy(spec, old[0], system)
     if new != old:
-        homes.give(system, row["home"], old, new)
+        homes.give(system, homes.path_of(row), old, new)
     moves = spec.manage_home and "home" in wanted
     copied = moves and homes.move(system, spec.name, accounts.users, wanted["home"], new[0])
     way(system, force=busy).change_user(spec, gid, wanted)
     if copied:
-        system.remove_tree(row["home"], backup=False)
+        system.remove_tree(homes.path_of(row), backup=False)
     if spec.manage_home:
         _make_home(spec.name, system)
 
@@ -138,4 +138,4 @@ def _make_home(user: str, system: System) -> None:
     defaults = Defaults(system)
     row = Accounts(system).users[user]
     ids = int(row["uid"]), int(row["gid"])
-    homes.make(system, row["home"], defaults.skeleton, *ids, defaults.home_mode)
+    homes.make(system, homes.path_of(row), defaults.skeleton, *ids, defaults.home_mode)
