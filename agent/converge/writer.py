@@ -102,9 +102,11 @@ class Writer:
             if old_fd is not None:
                 os.close(old_fd)
 
-    def _commit(self, folder_fd: int, staged: str, name: str, new: Replacement) -> bool:
+    def _commit(self, folder_fd: int, staged: str, name: str, new: Replacement) -> bool | None:
         try:
             os.rename(staged, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        except FileNotFoundError:
+            return None  # swept by the agent of another container, on a volume that they share
         except OSError as error:
             if error.errno != errno.EBUSY:
                 raise

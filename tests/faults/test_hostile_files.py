@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from converge import atomic
 from converge.backup import Backups
 from converge.errors import ApplyError, ConvergeError
 from faults import tracing
@@ -146,3 +147,19 @@ class TestWhatWasSwapped:
             system.make_symlink("/others/made", "x", uid=OTHER)
         assert (root / "shadow").stat().st_uid == os.geteuid()
         assert os.listdir(others) == []
+
+
+def test_what_another_agent_sweeps_is_staged_again(root, system, monkeypatch):
+    """Two containers that share a volume have a lock each, and the same names for staged files."""
+    rename = os.rename
+    swept: list[int] = []
+
+    def too_late(source, target, *, src_dir_fd, dst_dir_fd):
+        if not swept:
+            swept.append(atomic.sweep(src_dir_fd))
+        rename(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "rename", too_late)
+    system.write("/file", b"x")
+    assert swept == [1]
+    assert (root / "file").read_bytes() == b"x"
