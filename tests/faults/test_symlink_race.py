@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -76,6 +77,8 @@ class Arena:
         for name in ("data", "other"):
             if (self.box / name).is_symlink():
                 (self.box / name).unlink()
+        if (self.box / "other").is_dir():  # exchanged, and then left by a removal that was refused
+            shutil.rmtree(self.box / "other")
         data.mkdir(exist_ok=True)
         for name, target in (("other", self.victim), ("link", "data/secret")):
             if not (self.box / name).is_symlink() and not (self.box / name).exists():
@@ -113,6 +116,12 @@ def attack(box: Path) -> int:
             renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _RENAME_EXCHANGE)
     finally:
         os._exit(1)
+
+
+def pause(child: int) -> None:
+    """Stop it, and wait until it has: the signal alone lets a last exchange through."""
+    os.kill(child, signal.SIGSTOP)
+    os.waitpid(child, os.WUNTRACED)
 
 
 def end(child: int) -> None:
@@ -185,10 +194,11 @@ def test_a_tree_whose_directories_change_places_is_removed_alone(way, arena, mon
     removed = 0
     try:
         for _ in range(ROUNDS // 10):
-            os.kill(child, signal.SIGSTOP)
+            pause(child)
             arena.box.mkdir(exist_ok=True)
-            os.close(arena.data_fd)
+            stale = arena.data_fd
             arena.lay()
+            os.close(stale)
             arena.refill()
             os.chown(arena.box, ATTACKER, ATTACKER)
             os.kill(child, signal.SIGCONT)
