@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from container import lxc
 from container.engine import HOW_TO, REPOSITORY, Container, Engine, find
 
 SITE = "import site; print(site.getsitepackages()[-1])"
@@ -90,4 +92,37 @@ def container(
 
     yield run
     for one in started:
+        one.remove()
+
+
+@pytest.fixture(scope="session")
+def lxc_root(engine: Engine, image: str) -> Iterator[Path]:
+    """The root file system of the base image. Without LXC the tests are skipped, or fail in CI."""
+    if not lxc.works():
+        if os.environ.get("CI"):
+            pytest.fail(lxc.HOW_TO)
+        pytest.skip(lxc.HOW_TO)
+    folder = lxc.scratch("converge-test")
+    yield lxc.export(engine, image, folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def lxc_container(lxc_root: Path, mounts: list[str]) -> Iterator[Callable[..., lxc.LxcContainer]]:
+    """A function that makes LXC containers, which are removed at the end of the test.
+
+    lxc_container(profile=…, settings=…, unprivileged=…): the profile is text or plain data.
+    """
+    made: list[lxc.LxcContainer] = []
+
+    def make(profile: Any = None, settings: str = "", **options: Any) -> lxc.LxcContainer:
+        binds = [mount.removeprefix("--volume=").split(":") for mount in mounts]
+        lines = [f"lxc.mount.entry = {a} {b.lstrip('/')} none bind,ro 0 0" for a, b, _ in binds]
+        made.append(lxc.LxcContainer(lxc_root, "\n".join([settings, *lines]), **options))
+        if profile is not None:
+            made[-1].profile(profile)
+        return made[-1]
+
+    yield make
+    for one in made:
         one.remove()
