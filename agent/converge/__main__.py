@@ -11,6 +11,10 @@ def main() -> None:
     if not sys.flags.isolated:
         argv = [sys.executable, "-I", "-m", "converge", *sys.argv[1:]]
         os.execv(sys.executable, argv)  # noqa: S606  the same program, isolated
+    if sys.argv[1:2] == ["exec"]:
+        from converge.entrypoint import main as become
+
+        sys.exit(become(sys.argv[2:]))
     from converge.cli import main as run
 
     sys.exit(run())

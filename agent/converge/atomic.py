@@ -58,22 +58,26 @@ def discard(folder_fd: int, name: str) -> bool:
     return True
 
 
-def replace(folder_fd: int, name: str, data: bytes, mode: int = 0o600) -> None:
-    """Put a whole file of our own under `name`, old or new at every instant, durable."""
+def replace(
+    folder_fd: int, name: str, data: bytes, mode: int = 0o600, *, durable: bool = True
+) -> None:
+    """Put a whole file of our own under `name`, old or new at every instant, and on the disk."""
     staged = temporary_name()
     try:
         fd = create(folder_fd, staged)
         try:
             write_all(fd, data)
             os.fchmod(fd, mode)
-            os.fsync(fd)
+            if durable:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.rename(staged, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
     except BaseException:
         discard(folder_fd, staged)
         raise
-    sync_directory(folder_fd)
+    if durable:
+        sync_directory(folder_fd)
 
 
 def sweep(folder_fd: int) -> int:

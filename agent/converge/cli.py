@@ -13,6 +13,7 @@ from converge.errors import ConvergeError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_OWN = ("sources", "kind", "resource", "reason", "start_only")  # of one command alone
 _EPILOG = """exit codes: 0 converged; 1 could not run, nothing touched; 2 changes were made
 (--detailed-exitcodes) or drift was found (plan); 4 some resources failed or cannot be managed
 here; 6 both. Every option is also a setting in /etc/converge/agent.yaml and a variable
@@ -42,10 +43,23 @@ def parser() -> argparse.ArgumentParser:
     for name, text in (
         ("plan", "show what a run would change; exit 2 if it would change something"),
         ("facts", "show what the agent knows of this container"),
-        ("status", "show the last run"),
+        ("status", "show the last run, the next one and the resident agent"),
+        ("resume", "go on repairing drift after `pause`"),
+        ("exec", "converge, leave the agent beside, become a command: converge exec -- COMMAND …"),
         ("schema", "print the JSON schema of the profile language"),
     ):
         commands.add_parser(name, help=text, description=text, parents=[common])
+    text = "tell whether the container is converged, lately, with nothing unresolved: exit 0"
+    command = commands.add_parser("health", help=text, description=text, parents=[common])
+    command.add_argument(
+        "--start-only", action="store_true",
+        help="as an image's health check: the run may be old where no agent was asked to stay",
+    )  # fmt: skip
+    text = "ask the resident agent for a run now"
+    commands.add_parser("trigger", help=text, description=text, parents=[common])
+    text = "keep the resident agent from repairing anything, until `resume`"
+    command = commands.add_parser("pause", help=text, description=text, parents=[common])
+    command.add_argument("--reason", required=True, help="why, for those who look at the status")
     text = "check profiles; nothing is touched"
     command = commands.add_parser("validate", help=text, description=text, parents=[common])
     command.add_argument("sources", nargs="*", metavar="PROFILE")
@@ -72,9 +86,23 @@ def _common() -> _Parser:
     add("--color", choices=("auto", "always", "never"), help="colours (auto)")
     add("--quiet", action="store_true", help="print only what failed")
     add("--verbose", action="store_true", help="print more")
-    add("--wait", type=float, metavar="SECONDS", help="wait for another run to end (0)")
+    add(
+        "--wait",
+        type=float,
+        nargs="?",
+        const=0.0,
+        metavar="SECONDS",
+        help="wait for another run to end (0 s); with trigger: for the report",
+    )
     add("--allow-deletions", type=int, metavar="N", help="deletions allowed in one run (50)")
     add("--state-dir", metavar="DIR", help="where state is kept (/var/lib/converge)")
+    add("--interval", type=float, metavar="SECONDS", help="time between two runs (1800)")
+    add("--deadline", type=float, metavar="SECONDS", help="the longest that a run may take (3600)")
+    add("--events", choices=("on", "off"), help="repair at once what drifts (on)")
+    add("--log-format", choices=("logfmt", "json"), help="of the resident agent's log (logfmt)")
+    add("--log-to", choices=("stderr", "syslog"), help="where the resident agent logs to (stderr)")
+    add("--metrics-listen", metavar="ADDRESS", help="loopback HOST:PORT or unix:/PATH for metrics")
+    add("--ready-fd", type=int, help=argparse.SUPPRESS)
     add("--runtime-dir", metavar="DIR", help="where the lock is (/run/converge)")
     return common
 
@@ -107,21 +135,33 @@ def _dispatch(words: list[str]) -> int:
 
     options = vars(parser().parse_args(words))
     command, run_once = options.pop("command"), options.pop("once")
-    own: dict[str, Any] = {
-        name: options.pop(name) for name in ("sources", "kind", "resource") if name in options
-    }
+    own: dict[str, Any] = {name: options.pop(name) for name in _OWN if name in options}
     if "var" in options:
         options["vars"] = dict(config.parse_var(text) for text in options.pop("var"))
     if "tags" in options:
         options["tags"] = tuple(tag for tag in options["tags"].split(",") if tag)
     if command and run_once:
         raise UsageError(f"--once and `{command}` are two commands", "give one of them")
+    ready = options.pop("ready_fd", -1)
+    if command == "exec":
+        raise UsageError("`exec` is the first word", "converge exec [OPTIONS] -- COMMAND …")
+    if command == "trigger":
+        own["wait"] = options.pop("wait", None) is not None
     if not command and not run_once:
-        raise UsageError("what shall be done?", "give --once or a command; see `converge --help`")
+        _stay(options, ready)
     settings = config.load(options, os.environ)
     action = getattr(commands, "once" if run_once else command)
     code: int = action(settings, **own)
     return code
+
+
+def _stay(options: dict[str, Any], ready: int) -> NoReturn:
+    """Become the resident agent."""
+    from converge import resident
+
+    if options.get("noop") or options.get("json"):
+        raise UsageError("the resident agent has no --noop and no --json", "use `converge plan`")
+    resident.become(options, ready=ready)
 
 
 def _open_missing_streams() -> None:

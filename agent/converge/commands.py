@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from converge import stopping
 from converge.errors import ConvergeError, Problem, ProfileError, UsageError
 from converge.output import Painter, print_report
 from converge.textdiff import escaped
@@ -20,7 +21,11 @@ def once(settings: Settings) -> int:
     """Converge once (with `noop`: only show what that would change)."""
     from converge import runner
 
-    report = runner.dry_run(settings) if settings.noop else runner.once(settings)
+    if settings.noop:
+        report = runner.dry_run(settings)
+    else:
+        stopping.on_signals()
+        report = runner.once(settings)
     _show(report, settings)
     return int(report["exit_code"])
 
@@ -120,21 +125,62 @@ def _outline(value: Any, indent: str = "") -> list[str]:
 
 
 def status(settings: Settings) -> int:
-    """Show the last run. Exit 1 if there was none."""
+    """Show the last run, the next, and what stands unresolved. Exit 1 if there was no run."""
+    from converge import standing_text
+
+    found = standing_text.gather(settings)
+    if settings.json:
+        _print_json(found)
+    else:
+        for line in standing_text.lines(found):
+            _say(line)
+        print_report(found["report"], settings)
+    return 0
+
+
+def health(settings: Settings, *, start_only: bool = False) -> int:
+    """Exit 0 only if the container is converged, lately, with nothing unresolved."""
+    from converge import health as asked
+
+    return asked.show(asked.check(settings, start_only=start_only), settings)
+
+
+def trigger(settings: Settings, *, wait: bool) -> int:
+    """Ask the resident agent for a run now; with `wait` print its report and take its exit code."""
+    from converge import client
     from converge import state as states
 
+    reply = client.ask(settings, "trigger wait" if wait else "trigger", wait=wait)
+    if not wait:
+        return 0
     state = states.find(settings.state_dir, settings.root, create=False)
     report = state.last_report() if state else None
-    if report is None:
-        raise UsageError("there is no report of a run here", "run `converge --once` first")
-    if settings.json:
-        _print_json(report)
-    else:
-        import time
+    if state and report and report["id"] != reply.get("run"):
+        report = state.report(reply.get("run", ""))
+    if report:
+        _show(report, settings)
+    elif not settings.quiet:
+        _say("the run left no report; see the agent's log")
+    return int(reply.get("code", "1"))
 
-        when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(report["started"]))
-        _say(f"last run {report['id']} at {when}, exit code {report['exit_code']}")
-        print_report(report, settings)
+
+def pause(settings: Settings, *, reason: str) -> int:
+    """Keep the resident agent from repairing anything until `resume`."""
+    from converge import client
+
+    if not reason.strip() or "\n" in reason:
+        raise UsageError("--reason must be one line of text")
+    reply = client.ask(settings, f"pause {reason}")
+    if reply.get("message"):
+        _say(reply["message"])
+    return 0
+
+
+def resume(settings: Settings) -> int:
+    """Let the resident agent go on; it runs at once."""
+    from converge import client
+
+    client.ask(settings, "resume")
     return 0
 
 

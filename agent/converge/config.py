@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import Problem, UsageError
 from converge.record import Record
+from converge.setting_checks import CHECKS, PATHS, VAR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 FILE = "/etc/converge/agent.yaml"
 PREFIX = "CONVERGE_"
 _VAR_PREFIX = "CONVERGE_VAR_"
-_VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WORDS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -48,6 +47,15 @@ class Settings(Record):
     allow_deletions: int = 50
     backup_bytes: int = 64 << 20
     backup_days: int = 90
+    interval: float = 1800.0
+    splay: bool = True
+    deadline: float = 3600.0
+    events: str = "on"
+    poll: float = 10.0
+    log_format: str = "logfmt"
+    log_to: str = "stderr"
+    metrics_listen: str | None = None
+    resident: bool = False
 
 
 def load(
@@ -78,7 +86,7 @@ def parse_var(text: str) -> tuple[str, Any]:
     Raises UsageError.
     """
     name, equals, value = text.partition("=")
-    if not equals or not _VAR.fullmatch(name):
+    if not equals or not VAR.fullmatch(name):
         raise UsageError(
             f"--var {text!r} is not NAME=VALUE", "a name has letters, digits and underscores"
         )
@@ -106,9 +114,9 @@ def _from_file(file: str) -> tuple[dict[str, Any], list[Problem]]:
     for name, value in data.items():
         line, column = document.place((name,))
         try:
-            if name not in _CHECKS:
+            if name not in CHECKS:
                 raise ValueError(f"there is no setting `{name}`{_close(str(name))}")
-            found[name] = _CHECKS[name](value)
+            found[name] = CHECKS[name](value)
         except ValueError as error:
             problems.append(Problem(message=str(error), file=real, line=line, column=column))
     return found, problems
@@ -117,7 +125,7 @@ def _from_file(file: str) -> tuple[dict[str, Any], list[Problem]]:
 def _close(name: str) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name.replace("-", "_"), _CHECKS, 1)
+    close = difflib.get_close_matches(name.replace("-", "_"), CHECKS, 1)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
@@ -130,9 +138,9 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], l
         name = variable.removeprefix(PREFIX).lower()
         try:
             if variable.startswith(_VAR_PREFIX):
-                found["vars"] |= _vars({variable.removeprefix(_VAR_PREFIX): text})
-            elif name in _CHECKS and name != "vars" and variable == PREFIX + name.upper() and text:
-                found[name] = _CHECKS[name](_converted(name, text))
+                found["vars"] |= CHECKS["vars"]({variable.removeprefix(_VAR_PREFIX): text})
+            elif name in CHECKS and name != "vars" and variable == PREFIX + name.upper() and text:
+                found[name] = CHECKS[name](_converted(name, text))
         except ValueError as error:
             problems.append(Problem(message=str(error), file=variable))
     return found, problems
@@ -156,80 +164,11 @@ def _from_flags(flags: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]
     for name, value in flags.items():
         if value is None:
             continue
-        if name in _PATHS and isinstance(value, str) and value:
+        if name in PATHS and isinstance(value, str) and value:
             value = os.path.abspath(value)
         try:
-            found[name] = _CHECKS[name](value)
+            found[name] = CHECKS[name](value)
         except ValueError as error:
             flag = "--var" if name == "vars" else "--" + name.replace("_", "-")
             problems.append(Problem(message=str(error), file=flag))
     return found, problems
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ValueError(f"must be true or false, not {value!r}")
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
-        return float(value)
-    raise ValueError(f"must be a number of seconds, not {value!r}")
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise ValueError(f"must be a whole number, 0 or more, not {value!r}")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise ValueError(f"must be a text, not {value!r}")
-
-
-def _path(value: Any) -> str:
-    if isinstance(value, str) and value.startswith("/") and "\0" not in value:
-        return os.path.normpath(value).replace("//", "/", 1)
-    raise ValueError(f"must be an absolute path, not {value!r}")
-
-
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value in words:
-            return str(value)
-        raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
-
-    return check
-
-
-def _tags(value: Any) -> tuple[str, ...]:
-    tags = value.split(",") if isinstance(value, str) else value
-    if isinstance(tags, list | tuple) and all(isinstance(tag, str) for tag in tags):
-        return tuple(tag.strip() for tag in tags if tag.strip())
-    raise ValueError(f"must be a list of tags, not {value!r}")
-
-
-def _vars(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"must be a mapping of names to values, not {value!r}")
-    for name in value:
-        if not isinstance(name, str) or not _VAR.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a var: letters, digits and underscores")
-    return dict(value)
-
-
-_PATHS = ("root", "state_dir", "runtime_dir")
-_CHECKS: dict[str, Callable[[Any], Any]] = {
-    "profile": _text,
-    **dict.fromkeys(_PATHS, _path),
-    "vars": _vars,
-    **dict.fromkeys(("noop", "json", "detailed_exitcodes", "quiet", "verbose"), _flag),
-    "phase": _one_of("bake", "start", "run"),
-    "tags": _tags,
-    "color": _one_of("auto", "always", "never"),
-    "wait": _number,
-    **dict.fromkeys(("allow_deletions", "backup_bytes", "backup_days"), _count),
-}

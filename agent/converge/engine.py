@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from converge import outcome
-from converge.errors import BatchError, CannotManageError, ConvergeError
+from converge import outcome, stopping
+from converge.errors import BatchError, CannotManageError, ConvergeError, StoppedError
 from converge.inspection import Inspection, Item, by_kind, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from converge.catalog import Catalog
     from converge.kinds import AnyProvider
@@ -32,7 +32,8 @@ class TooManyDeletionsError(ConvergeError):
 class Run:
     """One run over a catalog.
 
-    `tick(done, total)` is called as it goes on, `before_change()` once, before the first change.
+    `only` limits it to some ids. `tick(done, total)` is called as it goes on, `before_change()`
+    once, before the first change, `before_reading(items)` before each reading of these.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Run:
         notifications: Notifications,
         *,
         tags: Sequence[str] = (),
+        only: Collection[str] | None = None,
         allow_deletions: int = 50,
         tick: Callable[[int, int], None] = lambda *_: None,
         before_change: Callable[[], None] = lambda: None,
+        before_reading: Callable[[Iterable[Item]], None] | None = None,
     ) -> None:
-        self.inspection = Inspection(catalog, tags)
+        self.inspection = Inspection(catalog, tags, only, before_reading)
         self.system = system
         self.notifications = notifications
         self.allow_deletions = allow_deletions
@@ -79,7 +82,7 @@ class Run:
                 return
             before = self._count
             self._walk(differing, first=last == 0)
-            if self._count == before:
+            if self._count == before or stopping.requested():
                 return
             differing = self._look_again(give_up=last == _PASSES - 1)
             due = set(differing)
@@ -137,6 +140,8 @@ class Run:
                 self.outcomes[name] = outcome.skipped(blocker, blocks=True)
             elif blocker:
                 self.outcomes[name] = self.outcomes[name].replace(blocks=True)
+            elif change and stopping.requested():
+                self.outcomes[name] = outcome.stopped(change)
             elif change and item.resource.noop:
                 self.outcomes[name] = outcome.would_change(change, "`noop` is true")
             elif change and self._may_delete(item, change):
@@ -191,7 +196,9 @@ class Run:
                 self._count += 1
                 continue
             self.notifications.withdraw(change.id)
-            if isinstance(error, CannotManageError):
+            if isinstance(error, StoppedError):
+                self.outcomes[change.id] = outcome.stopped(change)
+            elif isinstance(error, CannotManageError):
                 policy = self.inspection.items[change.id].resource.on_unmanageable
                 self.outcomes[change.id] = outcome.unmanageable(
                     error.args[0], error.remedy, policy, change
@@ -211,6 +218,8 @@ class Run:
             sources = self.notifications.pending.get(name)
             if not sources or self.outcomes[name].blocks or item.resource.noop:
                 continue
+            if stopping.requested():  # the notification is kept for the next run
+                break
             created = name in self._applied and self._applied[name].before is None
             try:
                 if not created:  # what was just started is not restarted

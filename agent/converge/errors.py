@@ -71,6 +71,10 @@ class BatchError(ConvergeError):
         self.errors = dict(errors)
 
 
+class StoppedError(ConvergeError):
+    """The run was asked to stop before this resource: it was not touched."""
+
+
 class CannotManageError(ConvergeError):
     """Found while applying: this container does not allow it. The outcome is `unmanageable`."""
 

@@ -11,7 +11,7 @@ from converge.provider import Change, Spec, Unmanageable
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from converge.catalog import Catalog, Resource
     from converge.kinds import AnyProvider
@@ -30,11 +30,20 @@ class Item(Record):
 class Inspection:
     """Reads and compares; never changes anything."""
 
-    def __init__(self, catalog: Catalog, tags: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        tags: Sequence[str] = (),
+        only: Collection[str] | None = None,
+        before_reading: Callable[[Iterable[Item]], None] | None = None,
+    ) -> None:
+        self._before_reading = before_reading
         self.outcomes: dict[str, Outcome] = {}
         self.items: dict[str, Item] = {}
         for resource in catalog.resources:
             if tags and not set(tags) & set(resource.tags):
+                continue
+            if only is not None and resource.id not in only:
                 continue
             if not resource.selected:
                 self.outcomes[resource.id] = outcome.skipped("`when` is false", blocks=False)
@@ -46,6 +55,9 @@ class Inspection:
     def inspect(self, items: Iterable[Item], system: ReadOnlySystem) -> dict[str, Change[Any, Any]]:
         """Return what differs among these items, by id; sets the outcome of each that is settled."""
         differing: dict[str, Change[Any, Any]] = {}
+        items = list(items)
+        if self._before_reading:
+            self._before_reading(items)
         for group in by_kind(items):
             self._inspect_kind(group, system, differing)
         return differing

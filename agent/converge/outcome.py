@@ -53,6 +53,12 @@ def skipped(reason: str, *, blocks: bool) -> Outcome:
     return Outcome(result=SKIPPED, reason=reason, blocks=blocks)
 
 
+def stopped(change: Any) -> Outcome:
+    """Return the outcome of what differs and was left, as the run was asked to stop."""
+    reason = "the run was asked to stop"
+    return Outcome(result=SKIPPED, reason=reason, change=change, blocks=True, counts=True)
+
+
 def unmanageable(reason: str, remedy: str, policy: str, change: Any = None) -> Outcome:
     """Return the outcome of what this container does not allow, by the `on_unmanageable` policy."""
     if policy == "skip":

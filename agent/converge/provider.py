@@ -10,7 +10,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from converge.errors import BatchError
+from converge import stopping
+from converge.errors import BatchError, StoppedError
 from converge.record import Record
 
 if TYPE_CHECKING:
@@ -126,6 +127,15 @@ class Provider(ABC, Generic[S, T]):
         """MAY be overridden. Yield what this resource owns alone; two owners are a profile error."""
         return (f"{self.kind}:{spec.name}",)
 
+    def watches(self, spec: S) -> Iterable[str]:
+        """MAY be overridden. Yield the paths whose change may mean drift of this resource.
+
+        A slash at the end means the directory and all below it. Default: the paths it claims. Pure.
+        """
+        for claim in self.claims(spec):
+            if claim.startswith("path:"):
+                yield claim.removeprefix("path:")
+
     def resolve(self, spec: S, read: Callable[[str], tuple[str, bytes]]) -> S:
         """MAY be overridden. Take in files of the profile's folder when the catalog is compiled.
 
@@ -152,10 +162,15 @@ class Provider(ABC, Generic[S, T]):
 
 
 def each(changes: Sequence[Change[S, T]], action: Callable[[Change[S, T]], None]) -> None:
-    """Run `action` on every change of a batch; raise BatchError at the end for those that failed."""
+    """Run `action` on every change of a batch; raise BatchError at the end for those that failed.
+
+    A run that is asked to stop leaves those that it has not come to.
+    """
     errors: dict[str, Exception] = {}
     for change in changes:
         try:
+            if stopping.requested():
+                raise StoppedError("the run was asked to stop")
             action(change)
         except Exception as error:  # noqa: BLE001  one bad resource must not stop its neighbours
             errors[change.spec.name] = error

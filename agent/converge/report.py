@@ -10,6 +10,8 @@ from converge import outcome
 from converge.textdiff import shown, unified
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from converge.catalog import Catalog
     from converge.engine import Run
     from converge.outcome import Outcome
@@ -40,9 +42,16 @@ def exit_code(counts: dict[str, int], troubled: bool, *, dry: bool, detailed: bo
 
 
 def make(
-    catalog: Catalog, run: Run, watch: Stopwatch, *, dry: bool, detailed: bool
+    catalog: Catalog,
+    run: Run,
+    watch: Stopwatch,
+    *,
+    dry: bool,
+    detailed: bool,
+    reason: str = "once",
+    partial: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the report of a run that has ended."""
+    """Return the report of a run that has ended: of all resources, or of the `partial` ones."""
     counts = dict.fromkeys(outcome.ALL, 0)
     by_kind: dict[str, dict[str, int]] = {}
     told = []
@@ -65,6 +74,8 @@ def make(
         "profile": catalog.profile,
         "source": catalog.source,
         "dry_run": dry,
+        "reason": reason,
+        "partial": sorted(partial),
         "started": watch.started,
         "seconds": round(watch.seconds(), 4),
         "exit_code": exit_code(counts, troubled, dry=dry, detailed=detailed),
@@ -74,6 +85,8 @@ def make(
         "refreshed": run.refreshed,
         "pending": run.notifications.pending,
         "messages": [],
+        "contended": [],
+        "error": "",
     }
 
 

@@ -6,19 +6,44 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from converge import cache, metrics, standing
 from converge.engine import Run
+from converge.errors import ConvergeError, ProfileError
 from converge.notifications import Notifications
 from converge.output import Progress
+from converge.record import Record
 from converge.report import Stopwatch, make
 from converge.system import System
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from converge.catalog import Catalog
     from converge.config import Settings
+    from converge.inspection import Item
     from converge.profile import Read
     from converge.state import StateDirectory
 
 READ_LIMIT = 64 << 20  # bytes of one file of a profile's folder
+
+
+class Asked(Record):
+    """Why there is a run, and what of the catalog it is about.
+
+    `choose` picks the ids of a partial run, or None for all; `before_reading` is the engine's;
+    with `last_good` a profile that is wrong leaves the last catalog that was right in force.
+    """
+
+    reason: str = "once"
+    choose: Callable[[Catalog], set[str] | None] | None = None
+    before_reading: Callable[[Iterable[Item]], None] | None = None
+    last_good: bool = False
+
+
+class _Loaded(Record):
+    catalog: Catalog
+    compiled: bool
+    error: str = ""
 
 
 def compiled(settings: Settings, system: System, state: str | None, read: Read) -> Catalog:
@@ -46,56 +71,93 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     watch = Stopwatch()
     state = states.find(settings.state_dir, settings.root, create=False)
     system = System(settings.root)
-    catalog = compiled(settings, system, state.path if state else None, trusted_read)
-    run = Run(catalog, system, Notifications(None), tags=settings.tags)
+    loaded = _load(settings, system, state, last_good=False)
+    run = Run(loaded.catalog, system, Notifications(None), tags=settings.tags)
     run.plan()
-    return make(catalog, run, watch, dry=True, detailed=True)
+    return make(loaded.catalog, run, watch, dry=True, detailed=True)
 
 
-def once(settings: Settings) -> dict[str, Any]:
+def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
     """Converge once and return the report. Raises ConvergeError if nothing could be done."""
     from converge import lock
     from converge import state as states
 
-    watch = Stopwatch()
+    watch, asked = Stopwatch(), asked or Asked()
     state = states.find(
         settings.state_dir, settings.root,
         most_bytes=settings.backup_bytes, most_days=settings.backup_days,
     )  # fmt: skip
-    stores: dict[str, Any] = {}
-    if state:
-        stores = {"backups": state.backups, "journal": state.journal}
-    system = System(settings.root, **stores)
-    catalog = compiled(settings, system, state.path if state else None, trusted_read)
-    folder = lock.runtime_directory(settings.runtime_dir, settings.root)
-    folder = folder or (state.path if state else None)
-    if folder is None:  # nothing at all can be written, so two runs could do no harm to each other
-        return _locked(settings, system, state, catalog, watch)
-    with lock.hold(folder, settings.wait):
-        return _locked(settings, system, state, catalog, watch)
+    try:
+        stores: dict[str, Any] = {}
+        if state:
+            stores = {"backups": state.backups, "journal": state.journal}
+        system = System(settings.root, **stores)
+        loaded = _load(settings, system, state, last_good=asked.last_good)
+        folder = lock.runtime_directory(settings.runtime_dir, settings.root)
+        folder = folder or (state.path if state else None)
+        if folder is None:  # nothing can be written, so two runs could do no harm to each other
+            return _locked(settings, system, state, loaded, watch, asked)
+        with lock.hold(folder, settings.wait):
+            return _locked(settings, system, state, loaded, watch, asked)
+    except ConvergeError as error:
+        _note_error(settings, state, asked.reason, str(error))
+        raise
+
+
+def _load(
+    settings: Settings, system: System, state: StateDirectory | None, *, last_good: bool
+) -> _Loaded:
+    """Return the catalog: the kept one if it is still right, else one compiled now."""
+    from converge.facts import Facts
+
+    if state is None:
+        return _Loaded(catalog=compiled(settings, system, None, trusted_read), compiled=True)
+    kept = cache.load(state, settings, Facts(system.read_only()), trusted_read)
+    if kept is not None:
+        return _Loaded(catalog=kept, compiled=False)
+    try:
+        fresh = compiled(settings, system, state.path, trusted_read)
+    except ConvergeError as error:
+        good = cache.last_good(state, settings) if last_good else None
+        if good is None:
+            raise
+        count = len(error.problems) if isinstance(error, ProfileError) else 1
+        said = f"{error}\nthe last good profile stays in force ({count} problems in the new one)"
+        return _Loaded(catalog=good, compiled=False, error=said)
+    return _Loaded(catalog=fresh, compiled=True)
 
 
 def _locked(
     settings: Settings,
     system: System,
     state: StateDirectory | None,
-    catalog: Catalog,
+    loaded: _Loaded,
     watch: Stopwatch,
+    asked: Asked,
 ) -> dict[str, Any]:
+    catalog = loaded.catalog
     messages = _recover(system, state)
-    notifications = Notifications(state)
+    if state is not None and loaded.compiled:
+        cache.keep(state, settings, catalog)
+    only = asked.choose(catalog) if asked.choose else None
     with Progress(settings) as progress:
         run = Run(
-            catalog, system, notifications, tags=settings.tags,
+            catalog, system, Notifications(state), tags=settings.tags, only=only,
             allow_deletions=settings.allow_deletions, tick=progress.tick,
-            before_change=lambda: _mark(state, run),
+            before_change=lambda: _mark(state, run), before_reading=asked.before_reading,
         )  # fmt: skip
         run.converge()
-    report = make(catalog, run, watch, dry=False, detailed=settings.detailed_exitcodes)
+    report = make(
+        catalog, run, watch, dry=False, detailed=settings.detailed_exitcodes,
+        reason=asked.reason, partial=run.outcomes if only is not None or settings.tags else (),
+    )  # fmt: skip
     if state is None:
         messages.append("runs without state: no state directory can be written")
     report["messages"] = messages
-    _keep(state, report)
+    report["error"] = loaded.error
+    if loaded.error:
+        report["exit_code"] |= 4
+    _keep(settings, state, report, loaded)
     return report
 
 
@@ -126,13 +188,46 @@ def _mark(state: StateDirectory | None, run: Run) -> None:
     state.mark_running(sorted(folders))
 
 
-def _keep(state: StateDirectory | None, report: dict[str, Any]) -> None:
+def _keep(
+    settings: Settings, state: StateDirectory | None, report: dict[str, Any], loaded: _Loaded
+) -> None:
+    """Keep the report, and how the container stands now."""
     if state is None:
         return
     try:
+        before = standing.good(state.read_json(standing.NAME))
+        stands = standing.after_run(
+            before, report, cache.identity(loaded.catalog), standing.Clock()
+        )
+        report["contended"] = stands["contended"]
         state.keep_report(report)
+        state.write_json(standing.NAME, stands, durable=False)
+        _count(settings, state, report, stands)
         state.clear_running()
         if report["counts"]["changed"]:
             state.backups.prune()
     except OSError as error:
         print(f"converge: the report cannot be kept: {error}", file=sys.stderr)  # noqa: T201
+
+
+def _count(
+    settings: Settings, state: StateDirectory, report: dict[str, Any], stands: dict[str, Any]
+) -> None:
+    """Keep the counters of all runs, and the text that Prometheus reads."""
+    counters = metrics.update(state.read_json(metrics.NAME), report)
+    state.write_json(metrics.NAME, counters, durable=False)
+    text = metrics.text(counters, stands, settings.interval)
+    state.write(metrics.TEXT_NAME, text.encode(), durable=False)
+
+
+def _note_error(settings: Settings, state: StateDirectory | None, reason: str, error: str) -> None:
+    """Keep, for health, status and metrics, that a run could not be made."""
+    if state is None:
+        return
+    before = standing.good(state.read_json(standing.NAME))
+    try:
+        after = standing.after_error(before, error, standing.Clock())
+        state.write_json(standing.NAME, after, durable=False)
+        _count(settings, state, {"reason": reason, "exit_code": 1}, after)
+    except OSError:
+        return

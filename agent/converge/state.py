@@ -99,7 +99,7 @@ class StateDirectory(Store):
         It does if something changed or failed; the 50 newest are kept. Raises OSError.
         """
         data = json.dumps(report).encode() + b"\n"
-        self.write("report.json", data)
+        self.write("report.json", data, durable=False)
         counts = report.get("counts", {})
         if not counts.get("changed") and not counts.get("failed"):
             return None

@@ -54,11 +54,14 @@ class Store:
         self.set_aside(name)
         return None
 
-    def write(self, name: str, data: bytes) -> None:
-        """Put `data` under `name`, old or new at every instant, durable. Raises OSError."""
+    def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
+        """Put `data` under `name`, old or new at every instant. Raises OSError.
+
+        What is not `durable` may be lost, or damaged, if the power fails: it can be made again.
+        """
         folder, _, base = name.rpartition("/")
         with self._open(folder, make=True) as folder_fd:
-            atomic.replace(folder_fd, base, data)
+            atomic.replace(folder_fd, base, data, durable=durable)
 
     def remove(self, name: str) -> None:
         """Remove what is under `name`, durably; it is no error if there is nothing."""
@@ -82,10 +85,12 @@ class Store:
             return None
         return self.parse(name, body)
 
-    def write_json(self, name: str, data: Any) -> None:
+    def write_json(self, name: str, data: Any, *, durable: bool = True) -> None:
         """Keep plain data under a line with the version and the checksum. Raises OSError."""
         body = json.dumps(data, separators=(",", ":")).encode()
-        self.write(name, b"converge-state %d %08x\n" % (VERSION, zlib.crc32(body)) + body)
+        self.write(
+            name, b"converge-state %d %08x\n" % (VERSION, zlib.crc32(body)) + body, durable=durable
+        )
 
     def set_aside(self, name: str) -> None:
         """Move a damaged file out of the way as NAME.corrupt-RANDOM; keep the last five in all."""

@@ -9,7 +9,7 @@ from converge.provider import Change, Provider, Spec, State, Unmanageable, each,
 from converge_resources.accounts import guards
 from converge_resources.accounts.database import Accounts
 from converge_resources.accounts.obstacles import Needs, obstacle
-from converge_resources.accounts.tables import names
+from converge_resources.accounts.tables import FILES, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +56,10 @@ class GroupProvider(Provider[GroupSpec, GroupState]):
 
     kind = "group"
     spec = GroupSpec
+
+    def watches(self, spec: GroupSpec) -> Iterable[str]:
+        """A group is what the tables say."""
+        return FILES
 
     def desired(self, spec: GroupSpec) -> GroupState | None:
         """Return the group that is declared."""

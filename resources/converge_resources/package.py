@@ -86,6 +86,10 @@ class PackageProvider(Provider[PackageSpec, PackageState]):
     spec = PackageSpec
     brings_files = True
 
+    def watches(self, spec: PackageSpec) -> Iterable[str]:
+        """Every change of a package changes the tool's database."""
+        return [path for paths in packages.DATABASES.values() for path in paths]
+
     def desired(self, spec: PackageSpec) -> PackageState | None:
         """Return the declared state."""
         if spec.state in _GONE:

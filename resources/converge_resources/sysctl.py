@@ -144,6 +144,11 @@ class SysctlProvider(Provider[SysctlSpec, SysctlState]):
         if failed:
             raise BatchError(failed)
 
+    def watches(self, spec: SysctlSpec) -> Iterable[str]:
+        """The file can be watched; the kernel tells nobody of a value that changes."""
+        if spec.persist is not False:
+            yield spec.file
+
     def depends(self, spec: SysctlSpec) -> Iterable[str]:
         """A line goes after its directories, an interface's key after those that reset it.
 

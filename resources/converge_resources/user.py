@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources.accounts import passwords
 from converge_resources.accounts.database import Accounts
+from converge_resources.accounts.tables import FILES
 from converge_resources.owners import Owners
 
 if TYPE_CHECKING:
@@ -173,6 +174,10 @@ class UserProvider(Provider[UserSpec, UserState]):
 
         found = {c.spec.name: obstacle(system, users.needs(c, system)) for c in changes}
         return {name: reason for name, reason in found.items() if reason}
+
+    def watches(self, spec: UserSpec) -> Iterable[str]:
+        """An account is what the tables say."""
+        return FILES
 
     def depends(self, spec: UserSpec) -> Iterable[str]:
         """A user goes after its groups: the primary one, its own name's by default, the others."""

@@ -20,6 +20,8 @@ SOURCES = sorted(
 DOOR = {
     *("atomic", "attributes", "backup", "journal", "lock", "private", "regular"),
     *("removal", "staging", "store", "system", "writer"),
+    "daemon.control",  # the agent's lock and what pauses it
+    "daemon.server",  # the control socket
     "accounts.lock",  # takes the lock of lckpwdf(3), and writes nothing into it
     "accounts.homes",  # renames a whole home, on the door's directory descriptors
     "accounts.tree",  # gives a home to another owner, on O_PATH descriptors

@@ -18,6 +18,7 @@ COLUMNS = {
     ),
     "gshadow": ("name", "password", "administrators", "members"),
 }  # fmt: skip
+FILES = tuple(f"/etc/{name}" for name in COLUMNS)
 _NOT_A_NAME = ("", "+", "-", "#")
 _FORBIDDEN = (":", "\n", "\r", "\0")
 

@@ -1,0 +1,101 @@
+"""The compiled catalog, kept in the state directory: a run that finds it good compiles nothing.
+
+It is good if every file, var and fact that it was made from is as it was, and the agent too. The
+file has a checksum (converge.store) and lies in a directory that is the agent's alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from converge import __version__, catalog
+from converge.errors import ConvergeError
+
+if TYPE_CHECKING:
+    from converge.config import Settings
+    from converge.facts import Facts
+    from converge.profile import Read
+    from converge.state import StateDirectory
+
+NAME = "catalog.json"
+
+
+def key(settings: Settings, state: StateDirectory) -> dict[str, Any]:
+    """Return what the catalog depends on besides its inputs: settings, the agent, its place."""
+    return {
+        "profile": settings.profile,
+        "root": settings.root,
+        "phase": settings.phase,
+        "vars": dict(settings.vars),
+        "state": state.path,
+        "agent": [__version__, os.stat(os.path.dirname(__file__)).st_mtime_ns, sys.version],
+    }
+
+
+def load(
+    state: StateDirectory, settings: Settings, facts: Facts, read: Read
+) -> catalog.Catalog | None:
+    """Return the kept catalog if it is still that of these settings; None: compile it."""
+    kept = _kept(state, settings)
+    if kept is None or not _same_files(kept.inputs["files"], read):
+        return None
+    wanted = kept.inputs["facts"]
+    try:
+        for name in wanted:
+            facts[name]
+    except (KeyError, OSError, ConvergeError):
+        return None
+    return kept if _plain(facts.used()) == wanted else None
+
+
+def last_good(state: StateDirectory, settings: Settings) -> catalog.Catalog | None:
+    """Return the kept catalog though its profile has changed: the last one that was right."""
+    return _kept(state, settings)
+
+
+def keep(state: StateDirectory, settings: Settings, compiled: catalog.Catalog) -> None:
+    """Keep a catalog for the runs to come; a state that cannot be written keeps nothing."""
+    try:
+        state.write_json(NAME, {"key": key(settings, state), "catalog": compiled.dump()})
+    except OSError:
+        return
+
+
+def _kept(state: StateDirectory, settings: Settings) -> catalog.Catalog | None:
+    found = state.read_json(NAME)
+    try:
+        if found is None or found["key"] != _plain(key(settings, state)):
+            return None
+        return catalog.load(found["catalog"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        state.set_aside(NAME)
+        return None
+
+
+def _same_files(digests: dict[str, str], read: Read) -> bool:
+    try:
+        for path, digest in digests.items():
+            real, data = read(path)
+            if real != path or hashlib.sha256(data).hexdigest() != digest:
+                return False
+    except ConvergeError:
+        return False
+    return True
+
+
+def _plain(data: Any) -> Any:
+    """Return data as it is after a way through JSON (tuples are lists)."""
+    import json
+
+    return json.loads(json.dumps(data))
+
+
+def identity(compiled: catalog.Catalog) -> str:
+    """Return a digest that tells one catalog from another by what it was made from."""
+    import json
+
+    text = json.dumps([compiled.source, compiled.inputs], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

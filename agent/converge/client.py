@@ -1,0 +1,56 @@
+"""Asking the resident agent, over its control socket."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from converge import private
+from converge.errors import ConvergeError, UsageError
+
+if TYPE_CHECKING:
+    from converge.config import Settings
+
+SOCKET = "control.sock"
+_SECONDS = 5.0
+
+
+class NoAgentError(UsageError):
+    """No agent is resident here."""
+
+
+def find(settings: Settings) -> str | None:
+    """Return the control socket's path; None: there is none here."""
+    candidates = private.places(settings.root, "run", "converge")
+    folder, _ = private.choose(
+        settings.runtime_dir, candidates, "CONVERGE_RUNTIME_DIR", create=False
+    )
+    path = os.path.join(folder, SOCKET) if folder else ""
+    return path if path and os.path.exists(path) else None
+
+
+def ask(settings: Settings, request: str, *, wait: bool = False) -> dict[str, str]:
+    """Send a request and return the reply's lines. With `wait` it may take as long as a run.
+
+    Raises NoAgentError, and ConvergeError with the agent's own words.
+    """
+    path = find(settings)
+    if path is None:
+        raise NoAgentError("no agent is resident here", "start one with `converge`, or use --once")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_SECONDS)
+        try:
+            connection.connect(path)
+            connection.sendall(request.encode() + b"\n")
+            connection.settimeout(None if wait else _SECONDS)
+            reply = b"".join(iter(lambda: connection.recv(65536), b""))
+        except ConnectionRefusedError as error:
+            raise NoAgentError("no agent is resident here: it has ended") from error
+        except OSError as error:
+            raise ConvergeError(f"{path}: the agent does not answer: {error}") from error
+    first, *lines = reply.decode(errors="replace").splitlines() or [""]
+    fields = dict(line.partition("=")[::2] for line in lines)
+    if first != "ok":
+        raise UsageError(fields.get("message", "the agent hung up; is this its own user, or root?"))
+    return fields

@@ -1,0 +1,139 @@
+"""The worker's process: a new one for each run, with a process group and a deadline of its own.
+
+Whatever it does (crash, hang, leak, be killed for memory), the supervisor goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from converge.daemon import kernel
+from converge.daemon.options import Options, memory_file
+
+GRACE = 8.0  # seconds between the request to stop and the kill: `docker stop` gives ten in all
+_MOST = 16 << 20  # bytes of a result
+_RESULT = 3  # descriptor of a worker's result
+
+
+def now() -> float:
+    """Return CLOCK_BOOTTIME, which counts suspended time too and never jumps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Child:
+    """A worker that runs. `result` is the descriptor to read from; `deadline` a time or None."""
+
+    def __init__(self, options: Options, verb: str, reason: str = "", paths: object = ()) -> None:
+        """Start it. Raises OSError (EAGAIN: too many processes)."""
+        self.verb, self.reason = verb, reason
+        self.began = now()
+        self.deadline = self.began + options.deadline
+        self.asked_to_stop = self.killed = self.late = False
+        self._words = b""
+        lines = [verb, reason, str(os.getpid()), *paths]  # type: ignore[misc]
+        head = "\0".join(lines).encode(errors="surrogateescape")
+        request = memory_file(b"%d\n" % len(head) + head + options.blob)
+        self.result, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        argv = [options.program, "-I", "-m", "converge.worker"]
+        try:
+            os.set_blocking(write, True)
+            self.pid = os.posix_spawn(
+                argv[0], argv, os.environ, setpgroup=0, setsigmask=(),
+                setsigdef=(kernel.SIGTERM, kernel.SIGINT, kernel.SIGHUP, kernel.SIGUSR1, 13),
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, request, 0), (os.POSIX_SPAWN_DUP2, 2, 1),
+                    (os.POSIX_SPAWN_DUP2, write, _RESULT),
+                ],
+            )  # fmt: skip
+        except BaseException:
+            os.close(self.result)
+            raise
+        finally:
+            os.close(request)
+            os.close(write)
+
+    def read(self) -> None:
+        """Take in what it has said; at the end `result` is closed (-1)."""
+        while self.result >= 0:
+            try:
+                data = os.read(self.result, 65536)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close()
+            if len(self._words) < _MOST:
+                self._words += data
+
+    def answer(self) -> list[str] | None:
+        """Return its whole result, once it has ended; None if it did not get to one."""
+        self.read()
+        self._close()
+        if not self._words.endswith(b"\0end\0") or len(self._words) > _MOST:
+            return None
+        return self._words.decode(errors="surrogateescape").split("\0")[:-2]
+
+    def how_it_ended(self, status: int) -> str:
+        """Say how it ended, when it gave no result. `status`: negative is a signal's number."""
+        if self.late:
+            return (
+                f"the worker was past its deadline and was ended after {now() - self.began:.0f} s"
+            )
+        if self.killed:
+            return "the worker was killed, as it did not stop when it was asked to"
+        if status == -kernel.SIGKILL:
+            return "the worker was killed by signal 9, perhaps for want of memory"
+        if status < 0:
+            return f"the worker was ended by signal {-status}"
+        return f"the worker exited with {status}"
+
+    def stop(self) -> None:
+        """Ask it to finish the resource that it is at; it is killed if it takes too long."""
+        if not self.asked_to_stop:
+            self.asked_to_stop = True
+            self.deadline = now() + GRACE
+            _signal(self.pid, kernel.SIGTERM)
+
+    def overdue(self) -> None:
+        """Act on a deadline that has passed: ask first, then kill."""
+        if self.asked_to_stop:
+            self.kill()
+        else:
+            self.late = True
+            self.stop()
+
+    def kill(self) -> None:
+        """End it and everything that it started, now."""
+        self.killed = True
+        self.deadline = now() + GRACE  # again, should it be stuck in the kernel
+        family = _descendants(self.pid)
+        _signal(-self.pid, kernel.SIGKILL)
+        for pid in [self.pid, *family]:
+            _signal(pid, kernel.SIGKILL)
+
+    def _close(self) -> None:
+        if self.result >= 0:
+            os.close(self.result)
+            self.result = -1
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError:
+        return  # a set-user-ID program that it started
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the processes below this one, from /proc (children: CONFIG_PROC_CHILDREN)."""
+    found: list[int] = []
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            children = [int(word) for word in file.read().split()]
+    except OSError:
+        return found
+    for child in children:
+        found += [child, *_descendants(child)]
+    return found

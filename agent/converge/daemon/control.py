@@ -1,0 +1,199 @@
+"""Who may ask for what: five verbs over a socket that only the agent's user and root can reach.
+
+    status · trigger [wait] · pause REASON · resume · reload
+
+A reply is lines `name=value`, the first of them `ok` or `error`. Pausing is kept in the state, so
+that it outlives the agent.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+from converge.daemon import server
+from converge.daemon.child import now
+
+TYPE_CHECKING = False  # typing costs a megabyte that would be held for ever
+if TYPE_CHECKING:
+    from converge.daemon.loop import Daemon
+
+SOCKET, LOCK, PAUSED, METRICS = "control.sock", "agent.lock", "paused", "metrics.prom"
+
+
+class AlreadyError(Exception):
+    """Another agent is resident here."""
+
+
+class Control:
+    """The control socket, the metrics endpoint, and the lock that makes the agent the only one."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        """Raises AlreadyError; a socket that cannot be had is said in the log."""
+        self.daemon = daemon
+        self.waiting: list[server.Connection] = []  # for the next run
+        self.told: list[server.Connection] = []  # for the run under way
+        self.socket: server.Server | None = None
+        self.endpoint: server.Server | None = None
+        self.lock = -1
+        options = daemon.options
+        if options.runtime:
+            self._lock(os.path.join(options.runtime, LOCK))
+            uids = {0, os.geteuid()}
+            self.socket = self._serve(
+                os.path.join(options.runtime, SOCKET), b"\n", self._answer, uids
+            )
+        self._open_endpoint()
+        self.paused = self._read_paused()
+
+    def fds(self) -> list[int]:
+        """Return the descriptors to wait for."""
+        return [fd for one in self._servers() for fd in one.fds()]
+
+    def ready(self, fd: int) -> None:
+        """Act on a descriptor that can be read."""
+        for one in self._servers():
+            one.ready(fd)
+
+    def next_deadline(self) -> float | None:
+        """Return when a connection has taken too long."""
+        found = [one.next_deadline() for one in self._servers()]
+        return min((moment for moment in found if moment is not None), default=None)
+
+    def expire(self) -> None:
+        """Hang up on those who have taken too long."""
+        for one in self._servers():
+            one.expire()
+
+    def take_waiting(self) -> None:
+        """A run starts: who has asked for one until now is told at its end."""
+        self.told, self.waiting = self.told + self.waiting, []
+
+    def tell(self, code: int, run: str) -> None:
+        """A run has ended: tell those who wait for it."""
+        for connection in self.told:
+            if self.socket:
+                self.socket.release(connection, f"ok\ncode={code}\nrun={run}\n".encode())
+        self.told = []
+
+    def close(self) -> None:
+        """Answer nobody any more."""
+        for one in self._servers():
+            one.close()
+
+    def reconfigure(self) -> None:
+        """Follow new settings."""
+        if self.endpoint:
+            self.endpoint.close()
+            self.endpoint = None
+        self._open_endpoint()
+
+    def _servers(self) -> list[server.Server]:
+        return [one for one in (self.socket, self.endpoint) if one]
+
+    def _lock(self, path: str) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.lock = os.open(path, flags, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyError(path) from None
+
+    def _serve(
+        self, address: str, ending: bytes, answer: object, uids: object
+    ) -> server.Server | None:
+        try:
+            return server.Server(server.listen(address), ending, answer, uids)
+        except (OSError, ValueError) as error:
+            self.daemon.say("error", f"{address} cannot be served: {error}")
+            return None
+
+    def _open_endpoint(self) -> None:
+        address = self.daemon.options.listen
+        if address:
+            place = address.removeprefix("unix:")
+            self.endpoint = self._serve(place, b"\r\n\r\n", self._metrics, None)
+
+    def _answer(self, request: bytes, connection: server.Connection) -> bytes | None:
+        verb, _, rest = request.decode(errors="replace").partition(" ")
+        if verb == "status" and not rest:
+            return self._status()
+        if verb == "trigger" and rest in ("", "wait"):
+            return self._trigger(connection, wait=bool(rest))
+        if verb == "pause" and rest.strip():
+            return self._pause(rest.strip())
+        if verb == "resume" and not rest:
+            return self._resume()
+        if verb == "reload" and not rest:
+            self.daemon.configure = True
+            return b"ok\n"
+        return b"error\nmessage=no such request\n"
+
+    def _trigger(self, connection: server.Connection, *, wait: bool) -> bytes | None:
+        if self.paused:
+            return f"error\nmessage=paused: {self.paused}\n".encode()
+        if self.daemon.stopping:
+            return b"error\nmessage=the agent is about to stop\n"
+        self.daemon.ask("trigger")
+        if not wait:
+            return b"ok\n"
+        self.waiting.append(connection)
+        return None
+
+    def _pause(self, reason: str) -> bytes:
+        self.paused = "".join(c if c.isprintable() else " " for c in reason)
+        path = self._paused_file()
+        if not path:
+            return b"ok\nmessage=until the agent ends: there is no state directory\n"
+        fd = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        os.write(fd, self.paused.encode())
+        os.close(fd)
+        return b"ok\n"
+
+    def _resume(self) -> bytes:
+        self.paused = ""
+        path = self._paused_file()
+        if path and os.path.lexists(path):
+            os.unlink(path)
+        self.daemon.drift.watches.look_at_everything()
+        self.daemon.ask("resume")
+        return b"ok\n"
+
+    def _paused_file(self) -> str:
+        return os.path.join(self.daemon.options.state, PAUSED) if self.daemon.options.state else ""
+
+    def _read_paused(self) -> str:
+        try:
+            with open(
+                self._paused_file() or "/dev/null", encoding="utf-8", errors="replace"
+            ) as file:
+                return file.read(1000).strip()
+        except OSError:
+            return ""
+
+    def _status(self) -> bytes:
+        daemon, watches = self.daemon, self.daemon.drift.watches
+        lines = {
+            "pid": os.getpid(), "busy": daemon.child.reason if daemon.child else "",
+            "next": f"{max(0.0, daemon.due - now()):.3f}", "interval": daemon.options.interval,
+            "paused": self.paused, "runs": daemon.runs, "crashes": daemon.crashes,
+            "failures": daemon.failures, "last_end": daemon.last_end,
+            "events": "inotify" if watches.fd >= 0 else "stat" if watches.trouble else "off",
+            "trouble": watches.trouble, "watches": len(watches), "paths": len(watches.prints),
+            "poll": daemon.options.poll,
+        }  # fmt: skip
+        return ("ok\n" + "".join(f"{key}={value}\n" for key, value in lines.items())).encode()
+
+    def _metrics(self, request: bytes, _connection: server.Connection) -> bytes:
+        words = request.split(b"\r\n", 1)[0].split()
+        if len(words) != 3 or words[0] != b"GET" or words[1] != b"/metrics":
+            return b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        try:
+            with open(os.path.join(self.daemon.options.state or "/proc", METRICS), "rb") as file:
+                body = file.read(1 << 20)
+        except OSError:
+            body = b""
+        kind = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
+        return b"HTTP/1.0 200 OK\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (kind, len(body), body)

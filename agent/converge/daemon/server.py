@@ -1,0 +1,147 @@
+"""Sockets that answer: the control socket, and the metrics endpoint.
+
+One request a connection, ended by `ending`, at most 4 KiB, within a second; at most 16 connections.
+Nothing here blocks: the loop calls `ready` for a descriptor that can be read.
+"""
+
+from __future__ import annotations
+
+import _socket  # socket.py costs a megabyte that would be held for ever
+import os
+import sys
+
+from converge.daemon.child import now
+
+MOST_CONNECTIONS = 16
+MOST_BYTES = 4096
+SECONDS = 1.0
+
+
+class Connection:
+    """Somebody who asks."""
+
+    def __init__(self, fd: int) -> None:
+        self.socket = _socket.socket(fileno=fd)
+        self.socket.setblocking(False)
+        self.deadline = now() + SECONDS
+        self.asked = b""
+        self.waits = False  # for the end of a run: no deadline any more
+
+    def reply(self, text: bytes) -> None:
+        """Answer and hang up; who does not listen gets nothing."""
+        try:
+            while text:
+                text = text[self.socket.send(text) :]
+        except OSError:
+            text = b""
+        self.socket.close()
+
+
+class Server:
+    """A listening socket. `answer(request, connection)` returns the reply, None: it comes later."""
+
+    def __init__(
+        self, listening: _socket.socket, ending: bytes, answer: object, uids: object
+    ) -> None:
+        self.listening, self.ending = listening, ending
+        self.answer, self.uids = answer, uids
+        self.connections: dict[int, Connection] = {}
+
+    def fds(self) -> list[int]:
+        """Return the descriptors to wait for."""
+        return [self.listening.fileno(), *self.connections]
+
+    def next_deadline(self) -> float | None:
+        """Return when a connection has taken too long."""
+        times = [c.deadline for c in self.connections.values() if not c.waits]
+        return min(times) if times else None
+
+    def ready(self, fd: int) -> None:
+        """Act on a descriptor that can be read."""
+        if fd == self.listening.fileno():
+            self._accept()
+        elif fd in self.connections:
+            self._read(fd)
+
+    def expire(self) -> None:
+        """Hang up on those who have taken too long."""
+        for fd, connection in list(self.connections.items()):
+            if not connection.waits and now() >= connection.deadline:
+                self._close(fd)
+
+    def close(self) -> None:
+        """Hang up on all, and listen no more."""
+        for fd in list(self.connections):
+            self._close(fd)
+        self.listening.close()
+
+    def _accept(self) -> None:
+        try:
+            fd, _ = self.listening._accept()  # type: ignore[attr-defined]
+        except OSError:
+            return
+        os.set_inheritable(fd, False)
+        connection = Connection(fd)
+        if len(self.connections) >= MOST_CONNECTIONS or not self._may(connection):
+            connection.socket.close()
+            return
+        self.connections[fd] = connection
+
+    def _may(self, connection: Connection) -> bool:
+        if self.uids is None:
+            return True
+        packed = connection.socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        return int.from_bytes(packed[4:8], sys.byteorder) in self.uids  # type: ignore[operator]
+
+    def _read(self, fd: int) -> None:
+        connection = self.connections[fd]
+        try:
+            data = connection.socket.recv(MOST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        connection.asked += data
+        if not data or connection.waits or len(connection.asked) > MOST_BYTES:
+            self._close(fd)
+            return
+        request, ended, _ = connection.asked.partition(self.ending)
+        if not ended:
+            return
+        reply = self.answer(request, connection)  # type: ignore[operator]
+        if reply is None:
+            connection.waits = True
+        else:
+            del self.connections[fd]
+            connection.reply(reply)
+
+    def release(self, connection: Connection, text: bytes) -> None:
+        """Answer one who has waited."""
+        fd = connection.socket.fileno()
+        if self.connections.pop(fd, None):
+            connection.reply(text)
+
+    def _close(self, fd: int) -> None:
+        self.connections.pop(fd).socket.close()
+
+
+def listen(address: str) -> _socket.socket:
+    """Return a listening socket: a path (0600), or a HOST:PORT of this host's own. Raises OSError."""
+    if address.startswith("/"):
+        found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        old = os.umask(0o177)
+        try:
+            if os.path.lexists(address):
+                os.unlink(address)
+            found.bind(address)
+        finally:
+            os.umask(old)
+    else:
+        host, _, port = address.rpartition(":")
+        family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
+        found = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        found.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        found.bind((host.strip("[]"), int(port)))
+    found.listen(MOST_CONNECTIONS)
+    found.setblocking(False)
+    return found

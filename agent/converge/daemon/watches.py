@@ -1,0 +1,165 @@
+"""Which paths are watched, and which of them have drifted since a run looked at them.
+
+The worker tells, for each path that a resource is about, what it looked like when it was read last
+(converge.daemon.prints). An event only raises the question; the answer is whether it looks
+different now, so the agent's own changes, and a write that changes nothing, start nothing. One
+inotify instance watches directories (files are replaced by rename) and files that are mounts.
+Where it cannot be had, everything is looked at every few seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from converge.daemon import kernel, prints
+
+FILE, CONTENT, PROFILE, MOUNTED = "f", "d", "p", "m"
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_LOST = kernel.IN_DELETE_SELF | kernel.IN_MOVE_SELF | kernel.IN_UNMOUNT | kernel.IN_IGNORED
+
+
+class Watches:
+    """`fd` is the descriptor to wait for (-1: none); `trouble` says why paths are only polled."""
+
+    def __init__(self, *, events: bool = True) -> None:
+        self.on = events
+        self.fd = -1
+        self.trouble = ""
+        self.prints: dict[str, int] = {}
+        self.kinds: dict[str, str] = {}
+        self._paths: dict[int, str] = {}  # watch → path
+        self._numbers: dict[str, int] = {}  # path → watch
+        self._missing: dict[str, str] = {}  # directory that is not there → the one watched for it
+        self._questions: set[str] = set()
+        self._everything = False
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.__init__(events=self.on)  # type: ignore[misc]
+
+    def update(self, records: list[str], *, whole: bool) -> None:
+        """Take in a worker's records, `KIND PRINT PATH`; `-` for a kind: leave that path alone."""
+        if not self.on:
+            return
+        if whole:
+            self.prints, self.kinds = {}, {}
+        for record in records:
+            kind, number, path = record.split(" ", 2)
+            if kind == "-":
+                self.prints.pop(path, None)
+                self.kinds.pop(path, None)
+            else:
+                self.prints[path], self.kinds[path] = int(number), kind
+                if not whole:
+                    self._questions.add(path)
+        if whole:
+            self._everything = True  # what changed since the worker looked at it is drift too
+        self._arm()
+
+    def read(self) -> bool:
+        """Take in what the kernel has to say; return whether it may concern us."""
+        before = len(self._questions)
+        for number, mask, name in kernel.events(self.fd):
+            self._event(number, mask, name)
+        return self._everything or len(self._questions) > before
+
+    def look_at_everything(self) -> None:
+        """Ask of every path whether it has drifted."""
+        self._everything = True
+
+    def drifted(self) -> set[str]:
+        """Return the paths that look different from when a run read them last, and ask no more."""
+        asked = set(self.prints) if self._everything else self._questions
+        self._questions, self._everything = set(), False
+        found = set()
+        for path in asked:
+            kind = self.kinds.get(path)
+            if path.endswith("/"):  # an event in a directory whose entries count
+                found.add(path[:-1])
+            elif kind and prints.of(path, content=kind == CONTENT) != self.prints[path]:
+                found.add(path)
+        return found
+
+    def is_profile(self, path: str) -> bool:
+        """Tell whether a path is of the profile, so that everything must be looked at again."""
+        return self.kinds.get(path) == PROFILE
+
+    def _event(self, number: int, mask: int, name: str) -> None:
+        if mask & kernel.IN_Q_OVERFLOW:
+            self._everything = True
+            return
+        place = self._paths.get(number)
+        if place is None:
+            return
+        path = os.path.join(place, name) if name else place
+        if path in self.prints:
+            self._questions.add(path)
+        if self.kinds.get(place) == CONTENT:
+            self._questions.add(place + "/")
+        if mask & _LOST and not name:
+            self._lost(number, place, mask)
+        elif name and self._missing:
+            self._appeared(path)
+
+    def _lost(self, number: int, place: str, mask: int) -> None:
+        """A watched directory or mount has gone: what was in it is another thing now."""
+        if not mask & kernel.IN_IGNORED:
+            kernel.unwatch(self.fd, number)
+        self._paths.pop(number, None)
+        if self._numbers.get(place) == number:
+            del self._numbers[place]
+        self._below(place)
+        self._arm()
+
+    def _appeared(self, path: str) -> None:
+        for folder in list(self._missing):
+            if folder == path or folder.startswith(path + "/"):
+                del self._missing[folder]
+                self._below(folder)
+                self._arm()
+
+    def _below(self, place: str) -> None:
+        start = place.rstrip("/") + "/"
+        self._questions |= {p for p in self.prints if p.startswith(start) or p == place}
+
+    def _arm(self) -> None:
+        """Watch what has to be watched, and nothing else."""
+        wanted = {os.path.dirname(path) for path in self.prints}
+        wanted |= {path for path, kind in self.kinds.items() if kind in (CONTENT, MOUNTED)}
+        if self.fd < 0 and not self.trouble and wanted:
+            try:
+                self.fd = kernel.inotify()
+            except OSError as error:
+                self.trouble = f"no inotify: {error.strerror}"
+        if self.fd < 0:
+            return
+        self._missing = {}
+        needed = {self._add(path) for path in wanted}
+        for path in [path for path in self._numbers if path not in needed]:
+            number = self._numbers.pop(path)
+            if self._paths.get(number) == path:
+                del self._paths[number]
+                kernel.unwatch(self.fd, number)
+
+    def _add(self, path: str) -> str:
+        """Watch a path, or the nearest directory above it that is there; return which."""
+        place = path
+        while place not in self._numbers:
+            try:
+                number = kernel.watch(self.fd, place)
+            except OSError as error:
+                if error.errno in _GONE and place != "/":
+                    place = os.path.dirname(place)
+                    continue
+                self.trouble = f"not all can be watched: {place}: {error.strerror}"
+                return place
+            self._numbers[place], self._paths[number] = number, place
+        if place != path:
+            self._missing[path] = place
+        return place

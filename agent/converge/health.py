@@ -1,0 +1,55 @@
+"""`converge health`: converged, lately, and nothing unresolved? Made to be asked every few seconds.
+
+So it imports little, and reads what the last run left (converge.standing) and what the resident
+agent says of itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from converge import client, standing
+from converge import state as states
+from converge.errors import ConvergeError
+
+if TYPE_CHECKING:
+    from converge.config import Settings
+
+
+def check(settings: Settings, *, start_only: bool = False) -> list[str]:
+    """Return what is wrong; empty: healthy.
+
+    With `start_only` a run need not be recent where no agent was asked to stay (CONVERGE_RESIDENT).
+    """
+    state = states.find(settings.state_dir, settings.root, create=False)
+    found = standing.good(state.read_json(standing.NAME)) if state else None
+    if found is None:
+        return ["there was no run yet, or it left no state"]
+    aging = settings.resident or not start_only
+    wrong = standing.problems(found, standing.Clock(), settings.interval if aging else 0)
+    return [*wrong, *_agent(settings)]
+
+
+def _agent(settings: Settings) -> list[str]:
+    try:
+        agent = client.ask(settings, "status")
+    except client.NoAgentError:
+        return ["an agent was asked to stay, but none is here"] if settings.resident else []
+    except ConvergeError as error:
+        return [str(error)]
+    wrong = [agent["last_end"]] if agent.get("last_end") else []
+    return [*wrong, f"paused: {agent['paused']}"] if agent.get("paused") else wrong
+
+
+def show(wrong: list[str], settings: Settings) -> int:
+    """Print the answer and return the exit code: 0 healthy, 1 not."""
+    from converge.textdiff import escaped
+
+    plain: dict[str, Any] = {"version": 1, "healthy": not wrong, "problems": wrong}
+    if settings.json:
+        sys.stdout.write(json.dumps(plain) + "\n")
+    elif not settings.quiet:
+        sys.stdout.write("".join(f"{escaped(line)}\n" for line in wrong or ["healthy"]))
+    return 1 if wrong else 0

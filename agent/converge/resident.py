@@ -1,0 +1,112 @@
+"""From the command line to the resident agent: settings become options, this process the supervisor.
+
+The settings are read here, with all that it takes (YAML); then the process is replaced by one that
+has imported none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from converge import config
+from converge.daemon.options import dump, memory_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converge.config import Settings
+
+
+def become(flags: Mapping[str, Any], *, ready: int = -1) -> NoReturn:
+    """Become the supervisor. `ready` is a descriptor that gets the first run's exit code.
+
+    Raises ConvergeError for settings that are wrong.
+    """
+    blob = options(flags, ready=ready)
+    _open_missing_descriptors()
+    fd = memory_file(blob)
+    os.set_inheritable(fd, True)
+    if ready >= 0:
+        os.set_inheritable(ready, True)
+    program = os.path.join(os.path.dirname(__file__), "daemon", "__main__.py")
+    argv = [sys.executable, "-ISB", program, str(fd)]
+    sys.stdout.flush()
+    os.chdir("/")
+    os.execv(sys.executable, argv)  # noqa: S606  the same Python, by its absolute path
+
+
+def options(flags: Mapping[str, Any], *, ready: int = -1) -> bytes:
+    """Return the supervisor's options for flags (as converge.config.load takes them)."""
+    from converge import lock
+    from converge import state as states
+
+    settings = config.load(flags, os.environ)
+    state = states.find(settings.state_dir, settings.root)
+    runtime = lock.runtime_directory(settings.runtime_dir, settings.root)
+    runtime = runtime or (state.path if state else "")
+    plain = {"settings": settings.as_dict(), "flags": dict(flags)}
+    return dump(
+        {
+            "interval": settings.interval,
+            "splay": share(settings) if settings.splay else -1,
+            "deadline": settings.deadline,
+            "events": settings.events,
+            "poll": settings.poll,
+            "log_format": settings.log_format,
+            "log_to": settings.log_to,
+            "listen": settings.metrics_listen or "",
+            "runtime": runtime,
+            "state": state.path if state else "",
+            "program": sys.executable,
+            "ready": ready,
+        },
+        json.dumps(plain).encode(),
+    )
+
+
+def share(settings: Settings) -> float:
+    """Return the place of this container's slot in the interval, 0 to 1, the same at each start.
+
+    From the machine id, else the host name, else the container's id (its own cgroup or mounts).
+    """
+    import hashlib
+
+    name = _line(os.path.join(settings.root, "etc/machine-id"))
+    if not name or name == "uninitialized":
+        name = os.uname().nodename
+    if name in ("", "localhost", "(none)"):
+        name = _container_id()
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _container_id() -> str:
+    """Return the 64 hexadecimal digits that engines put into the paths of a container's mounts."""
+    import re
+
+    found = re.search(r"[0-9a-f]{64}", _line("/proc/self/cgroup", 4096) + _mounts())
+    return found[0] if found else ""
+
+
+def _mounts() -> str:
+    return _line("/proc/self/mountinfo", 1 << 20)
+
+
+def _line(path: str, most: int = 256) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(most).strip()
+    except OSError:
+        return ""
+
+
+def _open_missing_descriptors() -> None:
+    """Give a closed stdin, stdout or stderr a place, so that no socket of ours gets its number."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return

@@ -1,0 +1,122 @@
+"""What each setting may be: a check takes a value from file, environment or flag and returns it.
+
+A check raises ValueError with what is wrong, in words that follow the setting's name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SHORTEST = 0.01  # seconds
+VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {value!r}")
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
+        return float(value)
+    raise ValueError(f"must be a number of seconds, not {value!r}")
+
+
+def _duration(value: Any) -> float:
+    seconds = _number(value)
+    if seconds >= _SHORTEST:
+        return seconds
+    raise ValueError(f"must be at least {_SHORTEST:g} seconds, not {value!r}")
+
+
+def _on_or_off(value: Any) -> str:
+    """YAML 1.2 and the environment give words; Python's own booleans come from `true`."""
+    if value in ("on", "off"):
+        return str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    raise ValueError(f"must be on or off, not {value!r}")
+
+
+def _own_address(value: Any) -> str:
+    """Accept unix:PATH, or HOST:PORT of the loopback device: nothing is served to others."""
+    text = _text(value)
+    host, colon, port = text.rpartition(":")
+    if text.startswith("unix:/") and "\n" not in text:
+        return text
+    loopback = host in ("localhost", "[::1]") or re.fullmatch(r"127(\.\d{1,3}){3}", host)
+    if colon and loopback and port.isdigit() and 0 < int(port) < 65536:
+        return text.replace("localhost:", "127.0.0.1:", 1)
+    raise ValueError(
+        f"must be unix:/PATH or a loopback HOST:PORT such as 127.0.0.1:9464, not {text!r}"
+    )
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"must be a whole number, 0 or more, not {value!r}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError(f"must be a text, not {value!r}")
+
+
+def _path(value: Any) -> str:
+    if isinstance(value, str) and value.startswith("/") and "\0" not in value:
+        return os.path.normpath(value).replace("//", "/", 1)
+    raise ValueError(f"must be an absolute path, not {value!r}")
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value in words:
+            return str(value)
+        raise ValueError(f"must be one of {', '.join(words)}, not {value!r}")
+
+    return check
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    tags = value.split(",") if isinstance(value, str) else value
+    if isinstance(tags, list | tuple) and all(isinstance(tag, str) for tag in tags):
+        return tuple(tag.strip() for tag in tags if tag.strip())
+    raise ValueError(f"must be a list of tags, not {value!r}")
+
+
+def _vars(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a mapping of names to values, not {value!r}")
+    for name in value:
+        if not isinstance(name, str) or not VAR.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a var: letters, digits and underscores")
+    return dict(value)
+
+
+PATHS = ("root", "state_dir", "runtime_dir")
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "profile": _text,
+    **dict.fromkeys(PATHS, _path),
+    "vars": _vars,
+    **dict.fromkeys(
+        ("noop", "json", "detailed_exitcodes", "quiet", "verbose", "splay", "resident"), _flag
+    ),
+    "phase": _one_of("bake", "start", "run"),
+    "tags": _tags,
+    "color": _one_of("auto", "always", "never"),
+    "wait": _number,
+    **dict.fromkeys(("interval", "deadline", "poll"), _duration),
+    "events": _on_or_off,
+    "log_format": _one_of("logfmt", "json"),
+    "log_to": _one_of("stderr", "syslog"),
+    "metrics_listen": _own_address,
+    **dict.fromkeys(("allow_deletions", "backup_bytes", "backup_days"), _count),
+}

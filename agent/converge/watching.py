@@ -1,0 +1,99 @@
+"""What a run tells the supervisor to watch, and which resources a drifted path is about."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from converge import kinds, mounts
+from converge.daemon import prints, watches
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from converge.catalog import Catalog
+    from converge.inspection import Item
+
+MOST_DIRECTORIES = 1000  # watched below directories that are managed with all that is in them
+
+
+class Watching:
+    """Notes what each path looked like just before it was read, and picks what an event touches."""
+
+    def __init__(self, root: str, drifted: Iterable[str]) -> None:
+        self.root = root.rstrip("/")
+        self.drifted = set(drifted)
+        self.files: list[str] = []
+        self._prints: dict[str, int] = {}
+        self._owners: dict[str, set[str]] = {}  # path → ids
+        self._below: set[str] = set()
+
+    def choose(self, catalog: Catalog) -> set[str] | None:
+        """Return the ids that the drifted paths touch, and what depends on them; None: all."""
+        self.files = [*catalog.inputs["files"]]
+        if not self.drifted:
+            return None
+        found: set[str] = set()
+        for resource in catalog.resources:
+            if not resource.selected:
+                continue
+            provider = kinds.load(resource.kind)
+            spec = provider.spec(**resource.spec)
+            if set(resource.after) & found or any(map(self._touched, provider.watches(spec))):
+                found.add(resource.id)
+        return found
+
+    def _touched(self, path: str) -> bool:
+        real = self.root + path.rstrip("/")
+        if not path.endswith("/"):
+            return real in self.drifted
+        return any(one == real or one.startswith(real + "/") for one in self.drifted)
+
+    def before_reading(self, items: Iterable[Item]) -> None:
+        """Note what the paths of these resources look like now."""
+        for item in items:
+            for path in item.provider.watches(item.spec):
+                real = self.root + path.rstrip("/")
+                if path.endswith("/"):
+                    self._below.add(real)
+                self._owners.setdefault(real, set()).add(item.resource.id)
+                self._prints[real] = prints.of(real, content=path.endswith("/"))
+
+    def records(self, contended: Iterable[str]) -> list[str]:
+        """Return what the supervisor shall watch; what is contended waits for the next whole run."""
+        left = set(contended)
+        mounted = _mount_points()
+        found = []
+        for path, number in self._prints.items():
+            if self._owners[path] <= left:
+                found.append(f"- 0 {path}")
+            elif path in self._below:
+                found += [
+                    f"{watches.CONTENT} {prints.of(folder, content=True)} {folder}"
+                    for folder in self._folders(path)
+                ]
+            else:
+                kind = watches.MOUNTED if path in mounted else watches.FILE
+                found.append(f"{kind} {number} {path}")
+        return found
+
+    def _folders(self, top: str) -> list[str]:
+        """Return a directory and those below it, no link followed, no mount entered."""
+        found: list[str] = []
+        device = None
+        for here, folders, _ in os.walk(top):
+            this = os.lstat(here).st_dev
+            device = device or this
+            if this != device or len(found) >= MOST_DIRECTORIES:
+                folders.clear()
+            else:
+                found.append(here)
+        return found
+
+
+def _mount_points() -> Collection[str]:
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return mounts.parse(file.read()).keys()
+    except OSError:
+        return ()

@@ -1,0 +1,135 @@
+"""The worker: one run for the resident agent, in a process of its own, which may die of it.
+
+The request comes on stdin (converge.daemon.child), the result goes to descriptor 3: words ended by
+NUL: exit code, run, `whole` or `partial`, then what is to be watched (converge.daemon.watches), `end`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from converge import logline, stopping
+from converge.config import Settings
+from converge.daemon import kernel, watches
+from converge.errors import ConvergeError
+from converge.watching import Watching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_RESULT = 3
+_BADNESS = 300  # oom_score_adj: where memory is short, the worker goes before the application
+_WAIT = 60.0  # seconds that a run waits for a `converge --once` beside it
+
+
+def main() -> int:
+    """Do what the supervisor asks for. The exit code says only whether there is a result."""
+    request = sys.stdin.buffer.read()
+    size, _, rest = request.partition(b"\n")
+    head, blob = rest[: int(size)], rest[int(size) :]
+    verb, reason, parent, *paths = head.decode(errors="surrogateescape").split("\0")
+    _prepare(int(parent))
+    settings, flags = _settings(blob)
+    words = _configure(flags) if verb == "configure" else _run(settings, reason, paths)
+    data = "\0".join([*words, "end", ""]).encode(errors="surrogateescape")
+    with open(_RESULT, "wb") as file:
+        file.write(data)
+    return 0
+
+
+def _prepare(parent: int) -> None:
+    """Be a process that ends with its parent, leaves no core and goes first when memory is short."""
+    import resource
+
+    os.set_inheritable(_RESULT, False)
+    stopping.on_signals()
+    kernel.die_with_parent(kernel.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(1)  # it has ended already
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write(str(_BADNESS))
+    except OSError:
+        return
+
+
+def _settings(blob: bytes) -> tuple[Settings, dict[str, Any]]:
+    data = json.loads(blob.partition(b"\n\n")[2])
+    values = {**data["settings"], "tags": tuple(data["settings"]["tags"])}
+    return Settings(**values), data["flags"]
+
+
+def _configure(flags: dict[str, Any]) -> list[str]:
+    """Read the settings again; the answer is a new blob."""
+    from converge import resident
+
+    try:
+        blob = resident.options(flags)
+    except ConvergeError as error:
+        logline.write([logline.event("logfmt", str(error), "error")], "stderr")
+        return ["1", ""]
+    return ["0", "", blob.decode(errors="surrogateescape")]
+
+
+def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
+    from converge import runner
+
+    watching = Watching(settings.root, paths)
+    asked = runner.Asked(
+        reason=reason, choose=watching.choose, before_reading=watching.before_reading,
+        last_good=True,
+    )  # fmt: skip
+    settings = settings.replace(wait=max(settings.wait, _WAIT))
+    try:
+        report = runner.once(settings, asked)
+    except ConvergeError as error:
+        line = logline.event(settings.log_format, str(error), "error", trigger=reason)
+        logline.write([line], settings.log_to)
+        return ["1", "", "partial", *profile_watches(settings.profile)]
+    logline.write(logline.lines(report, settings.log_format), settings.log_to)
+    whole = "partial" if report["partial"] else "whole"
+    records = watching.records(report["contended"])
+    if whole == "whole":
+        records = [*records, *profile_watches(settings.profile, watching.files)]
+    return [str(report["exit_code"]), report["id"], whole, *records]
+
+
+def profile_watches(profile: str, files: Iterable[str] = ()) -> list[str]:
+    """Return the records of a profile's files, and of every link on the way to them.
+
+    A ConfigMap is changed by another target of the link `..data` in its directory.
+    """
+    from converge.daemon import prints
+
+    steps = {step for path in {profile, *files} for step in _steps(path)}
+    return [f"{watches.PROFILE} {prints.of(step)} {step}" for step in sorted(steps)]
+
+
+def _steps(path: str) -> list[str]:
+    """Return each symbolic link on the way to a file, and the file itself."""
+    found: list[str] = []
+    left = [part for part in path.split("/") if part]
+    here = "/"
+    while left and len(found) < 40:
+        name = left.pop(0)
+        if name == "..":
+            here = os.path.dirname(here)
+            continue
+        here = os.path.join(here, name)
+        try:
+            target = os.readlink(here)
+        except OSError:
+            continue
+        found.append(here)
+        left = [part for part in target.split("/") if part not in ("", ".")] + left
+        here = "/" if target.startswith("/") else os.path.dirname(here)
+    return [*found, here]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
