@@ -20,6 +20,41 @@ here; 6 both. Every option is also a setting in /etc/converge/agent.yaml and a v
 CONVERGE_* of the environment (option > environment > file)."""
 
 
+# Each command: what it does, and its own arguments.
+_COMMANDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "plan": ("show what a run would change; exit 2 if it would change something", {}),
+    "facts": ("show what the agent knows of this container", {}),
+    "status": ("show the last run, the next one and the resident agent", {}),
+    "health": (
+        "tell whether the container is converged, lately, with nothing unresolved: exit 0",
+        {"--start-only": {
+            "action": "store_true",
+            "help": "as an image's health check: the run may be old where no agent was asked to stay",
+        }},
+    ),
+    "trigger": ("ask the resident agent for a run now", {}),
+    "pause": (
+        "keep the resident agent from repairing anything, until `resume`",
+        {"--reason": {"required": True, "help": "why, for those who look at the status"}},
+    ),
+    "resume": ("go on repairing drift after `pause`", {}),
+    "exec": (
+        "converge, leave the agent beside, become a command: converge exec -- COMMAND …", {}
+    ),
+    "validate": (
+        "check profiles; nothing is touched", {"sources": {"nargs": "*", "metavar": "PROFILE"}}
+    ),
+    "schema": ("print the JSON schema of the profile language", {}),
+    "kinds": (
+        "list the kinds of resources, or describe one", {"kind": {"nargs": "?", "metavar": "KIND"}}
+    ),
+    "explain": (
+        "tell where a resource comes from, what it waits for and how it is",
+        {"resource": {"metavar": "KIND:NAME"}},
+    ),
+}  # fmt: skip
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises for wrong usage: the exit code is 1, as for all that could not run."""
 
@@ -40,35 +75,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"converge {__version__}")
     top.add_argument("--once", action="store_true", help="converge once and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, text in (
-        ("plan", "show what a run would change; exit 2 if it would change something"),
-        ("facts", "show what the agent knows of this container"),
-        ("status", "show the last run, the next one and the resident agent"),
-        ("resume", "go on repairing drift after `pause`"),
-        ("exec", "converge, leave the agent beside, become a command: converge exec -- COMMAND …"),
-        ("schema", "print the JSON schema of the profile language"),
-    ):
-        commands.add_parser(name, help=text, description=text, parents=[common])
-    text = "tell whether the container is converged, lately, with nothing unresolved: exit 0"
-    command = commands.add_parser("health", help=text, description=text, parents=[common])
-    command.add_argument(
-        "--start-only", action="store_true",
-        help="as an image's health check: the run may be old where no agent was asked to stay",
-    )  # fmt: skip
-    text = "ask the resident agent for a run now"
-    commands.add_parser("trigger", help=text, description=text, parents=[common])
-    text = "keep the resident agent from repairing anything, until `resume`"
-    command = commands.add_parser("pause", help=text, description=text, parents=[common])
-    command.add_argument("--reason", required=True, help="why, for those who look at the status")
-    text = "check profiles; nothing is touched"
-    command = commands.add_parser("validate", help=text, description=text, parents=[common])
-    command.add_argument("sources", nargs="*", metavar="PROFILE")
-    text = "list the kinds of resources, or describe one"
-    command = commands.add_parser("kinds", help=text, description=text, parents=[common])
-    command.add_argument("kind", nargs="?", metavar="KIND")
-    text = "tell where a resource comes from, what it waits for and how it is"
-    command = commands.add_parser("explain", help=text, description=text, parents=[common])
-    command.add_argument("resource", metavar="KIND:NAME")
+    for name, (text, arguments) in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text, parents=[common])
+        for argument, about in arguments.items():
+            command.add_argument(argument, **about)
     return top
 
 

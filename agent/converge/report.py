@@ -52,21 +52,8 @@ def make(
     partial: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the report of a run that has ended: of all resources, or of the `partial` ones."""
-    counts = dict.fromkeys(outcome.ALL, 0)
-    by_kind: dict[str, dict[str, int]] = {}
-    told = []
-    for resource in catalog.resources:
-        found = run.outcomes.get(resource.id)
-        if found is None:
-            continue  # not selected by --tags
-        counts[found.result] += 1
-        kind = by_kind.setdefault(resource.kind, dict.fromkeys(outcome.ALL, 0))
-        kind[found.result] += 1
-        if found.result != outcome.IN_SYNC:
-            told.append(
-                {"id": resource.id, "kind": resource.kind, "file": resource.file,
-                 "line": resource.line, **describe(found, run)}
-            )  # fmt: skip
+    by_kind, told = _outcomes(catalog, run)
+    counts = {name: sum(kind[name] for kind in by_kind.values()) for name in outcome.ALL}
     troubled = any(found.counts for found in run.outcomes.values())
     return {
         "version": VERSION,
@@ -88,6 +75,24 @@ def make(
         "contended": [],
         "error": "",
     }
+
+
+def _outcomes(catalog: Catalog, run: Run) -> tuple[dict[str, dict[str, int]], list[dict[str, Any]]]:
+    """Return how many of each kind came to what, and what is told of those not in sync."""
+    by_kind: dict[str, dict[str, int]] = {}
+    told = []
+    for resource in catalog.resources:
+        found = run.outcomes.get(resource.id)
+        if found is None:
+            continue  # not selected
+        kind = by_kind.setdefault(resource.kind, dict.fromkeys(outcome.ALL, 0))
+        kind[found.result] += 1
+        if found.result != outcome.IN_SYNC:
+            told.append(
+                {"id": resource.id, "kind": resource.kind, "file": resource.file,
+                 "line": resource.line, **describe(found, run)}
+            )  # fmt: skip
+    return by_kind, told
 
 
 def describe(found: Outcome, run: Run) -> dict[str, Any]:

@@ -24,6 +24,16 @@ resources:
 """
 
 
+@pytest.fixture(autouse=True)
+def never_resident(monkeypatch):
+    """Let no test replace this process by the agent."""
+
+    def refuse(*_, **__):
+        raise AssertionError("it would have become the resident agent")
+
+    monkeypatch.setattr("converge.resident.become", refuse)
+
+
 @pytest.fixture
 def call(tmp_path, capsys, monkeypatch):
     """Return a function that runs the command line and returns (code, out, err)."""
@@ -79,7 +89,9 @@ def test_json_and_status(call):
     assert code == 0
     report = json.loads(out)
     assert report["counts"]["changed"] == 2
-    assert json.loads(call("status", "--json")[1]) == report
+    status = json.loads(call("status", "--json")[1])
+    assert status["report"] == report
+    assert (status["agent"], status["problems"], status["stale"]) == (None, [], False)
     assert f"last run {report['id']}" in call("status")[1]
 
 
