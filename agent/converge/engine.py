@@ -216,10 +216,9 @@ class Run:
         for item in group:
             name = item.resource.id
             sources = self.notifications.pending.get(name)
-            if not sources or self.outcomes[name].blocks or item.resource.noop:
+            waits = self.outcomes[name].blocks or stopping.requested()
+            if not sources or waits or item.resource.noop:
                 continue
-            if stopping.requested():  # the notification is kept for the next run
-                break
             created = name in self._applied and self._applied[name].before is None
             try:
                 if not created:  # what was just started is not restarted

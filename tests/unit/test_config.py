@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from converge import config
+from converge import config, setting_checks
 from converge.config import Settings, load, parse_var
 from converge.errors import ProfileError, UsageError
 from converge.trust import UntrustedError
@@ -30,7 +30,7 @@ def test_defaults():
 
 
 def test_every_setting_is_checked():
-    assert set(config._CHECKS) == set(Settings.field_names)
+    assert set(setting_checks.CHECKS) == set(Settings.field_names)
 
 
 def test_a_missing_file_is_no_error(tmp_path):

@@ -20,6 +20,7 @@ SOURCES = sorted(
 DOOR = {
     *("atomic", "attributes", "backup", "journal", "lock", "private", "regular"),
     *("removal", "staging", "store", "system", "writer"),
+    "worker",  # its result's descriptor, and how readily it is killed when memory is short
     "daemon.control",  # the agent's lock and what pauses it
     "daemon.server",  # the control socket
     "accounts.lock",  # takes the lock of lckpwdf(3), and writes nothing into it
