@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from converge import config, setting_checks
+from converge import setting_checks
 from converge.config import Settings, load, parse_var
 from converge.errors import ProfileError, UsageError
 from converge.trust import UntrustedError
