@@ -154,7 +154,8 @@ def test_explain(call):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--noop",), ("exec",), ("pause",), ("--once", "plan"), ("--onec",), ("--wait", "x", "--once"), ("--once", "--var", "a"),
+    [("--noop",), ("exec",), ("pause",), ("--once", "plan"), ("--onec",),
+     ("--wait", "x", "--once"), ("--once", "--var", "a"),
      ("explain",), ("--color", "pink", "plan")],
 )  # fmt: skip
 def test_wrong_usage_exits_with_1(call, arguments):
