@@ -1,7 +1,8 @@
 """The worker: one run for the resident agent, in a process of its own, which may die of it.
 
 The request comes on stdin (converge.daemon.child), the result goes to descriptor 3: words ended by
-NUL: exit code, run, `whole` or `partial`, then what is to be watched (converge.daemon.watches), `end`.
+NUL: exit code, run, `whole` or `partial`, `failed` if it shall be tried again soon, then what is
+to be watched (converge.daemon.watches), `end`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from converge import logline, stopping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _RESULT = 3
 _BADNESS = 300  # oom_score_adj: where memory is short, the worker goes before the application
+_TICK = 10_000_000  # nanoseconds: the time of a change is that of the clock's last tick
 _WAIT = 60.0  # seconds that a run waits for a `converge --once` beside it
 
 
@@ -79,6 +82,7 @@ def _configure(flags: dict[str, Any]) -> list[str]:
 def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     from converge import runner
 
+    began = time.time_ns() - _TICK
     watching = Watching(settings.root, paths)
     asked = runner.Asked(
         reason=reason, choose=watching.choose, before_reading=watching.before_reading,
@@ -90,24 +94,34 @@ def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     except ConvergeError as error:
         line = logline.event(settings.log_format, str(error), "error", trigger=reason)
         logline.write([line], settings.log_to)
-        return ["1", "", "partial", *profile_watches(settings.profile)]
+        return ["1", "", "partial", "failed", *profile_watches(settings.profile, began)]
     logline.write(logline.lines(report, settings.log_format), settings.log_to)
     whole = "partial" if report["partial"] else "whole"
     records = watching.records(report["contended"])
     if whole == "whole":
-        records = [*records, *profile_watches(settings.profile, watching.files)]
-    return [str(report["exit_code"]), report["id"], whole, *records]
+        records = [*records, *profile_watches(settings.profile, began, watching.files)]
+    failed = "failed" if any(entry["fatal"] for entry in report["resources"]) else ""
+    return [str(report["exit_code"]), report["id"], whole, failed, *records]
 
 
-def profile_watches(profile: str, files: Iterable[str] = ()) -> list[str]:
+def profile_watches(profile: str, began: int, files: Iterable[str] = ()) -> list[str]:
     """Return the records of a profile's files, and of every link on the way to them.
 
-    A ConfigMap is changed by another target of the link `..data` in its directory.
+    A ConfigMap is changed by another target of the link `..data` in its directory. What was changed
+    since the run began may have been read before that: it gets a print that it does not have.
     """
     from converge.daemon import prints
 
+    def number(path: str) -> int:
+        now = time.time_ns()
+        try:
+            changed = os.lstat(path).st_ctime_ns
+        except OSError:
+            changed = 0
+        return -1 if began <= changed <= now else prints.of(path)
+
     steps = {step for path in {profile, *files} for step in _steps(path)}
-    return [f"{watches.PROFILE} {prints.of(step)} {step}" for step in sorted(steps)]
+    return [f"{watches.PROFILE} {number(step)} {step}" for step in sorted(steps)]
 
 
 def _steps(path: str) -> list[str]:

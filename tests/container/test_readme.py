@@ -14,7 +14,8 @@ def test_the_walk_through(container):
     for _ in range(100):
         if box.converge("status").code == 0:
             break
-    assert box.report("status")["counts"]["failed"] == 0
+    status = box.converge("status", "--json").json
+    assert status["report"]["counts"]["failed"] == 0
     assert box.exec("chmod", "666", "/etc/shadow").code == 0
     assert box.converge("plan").code == 2
     assert box.converge("--once").code == 0

@@ -17,6 +17,7 @@ class Drift:
     def __init__(self, *, events: bool) -> None:
         self.watches = Watches(events=events)
         self.paths: set[str] = set()
+        self.waits_until = 0.0  # after runs that failed
         self._first = self._last = 0.0
         self._unread_until = self._muted = 0.0
 
@@ -43,7 +44,9 @@ class Drift:
 
     def settled(self) -> float | None:
         """Return when a run may begin for what has drifted; None: nothing has."""
-        return min(self._last + SETTLE, self._first + LONGEST_SETTLE) if self.paths else None
+        if not self.paths:
+            return None
+        return max(min(self._last + SETTLE, self._first + LONGEST_SETTLE), self.waits_until)
 
     def reads_again(self) -> float | None:
         """Return when events are read again, if they are not read now."""

@@ -20,6 +20,8 @@ _SIGNALS = (
     kernel.SIGTERM, kernel.SIGINT, kernel.SIGPWR, kernel.SIGHUP, kernel.SIGUSR1, kernel.SIGCHLD,
 )  # fmt: skip
 
+_LONGEST_PAUSE = 60.0  # seconds: what drifts while runs fail is put right this often, at least
+
 
 class Daemon:
     """The supervisor. `run` returns when it was asked to stop."""
@@ -140,7 +142,7 @@ class Daemon:
             self.due = max(self.due, now())
         elif now() >= self.due:
             self._start("run", "timer")
-        elif self.drift.paths and not self.failures and now() >= (self.drift.settled() or 0.0):
+        elif self.drift.paths and now() >= (self.drift.settled() or 0.0):
             self._start("run", "event", self.drift.touched())
 
     def _start(self, verb: str, reason: str, paths: tuple[str, ...] = ()) -> None:
@@ -173,15 +175,17 @@ class Daemon:
         if answer is None:
             self._failed(child.how_it_ended(status))
             return
-        code, run, whole, *records = answer
+        code, run, whole, failed, *records = answer
         self.last_end = ""
         self.drift.watches.update(records, whole=whole == "whole")
-        self._after(int(code), run)
+        self._after(int(code), run, failed=failed == "failed")
         self.drift.find()
 
-    def _after(self, code: int, run: str) -> None:
+    def _after(self, code: int, run: str, *, failed: bool) -> None:
         """Set the time of the next run, and tell those who waited for this one."""
-        self.failures = self.failures + 1 if code in (1, 4, 6) else 0
+        self.failures = self.failures + 1 if failed else 0
+        pause = min(2.0 ** (self.failures - 1), _LONGEST_PAUSE) if failed else 0.0
+        self.drift.waits_until = now() + pause
         self.due = timer.due(now(), self.options.interval, self.options.splay, self.failures)
         self.control.tell(code, run)
         if self.options.ready >= 0:
@@ -197,7 +201,7 @@ class Daemon:
         self.crashes += 1
         self.last_end = why
         self.say("error", why)
-        self._after(1, "")
+        self._after(1, "", failed=True)
 
     def _configured(self, answer: list[str] | None) -> None:
         """Take over the settings that a worker has read, or keep the old ones."""

@@ -1,0 +1,215 @@
+"""The resident agent as a real process: what it does by itself, when asked, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 30.0  # seconds; nothing here takes as long
+PROFILE = """\
+resources:
+  - directory: /etc
+  - file: /etc/motd
+    content: "welcome\\n"
+  - file: /etc/issue
+    content: "declared\\n"
+"""
+
+
+def until(what: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
+
+
+class Agent:
+    """A resident agent over a scratch root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.motd = folder / "root/etc/motd"
+        self.profile = folder / "p.yaml"
+        self.profile.write_text(PROFILE)
+        (folder / "root").mkdir()
+        for name in ("state", "run"):
+            (folder / name).mkdir(mode=0o700)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def argv(self, *words: str) -> list[str]:
+        return [
+            sys.executable, "-I", "-m", "converge", *words, "--root", f"{self.folder}/root",
+            "--profile", str(self.profile), "--state-dir", f"{self.folder}/state",
+            "--runtime-dir", f"{self.folder}/run",
+        ]  # fmt: skip
+
+    def start(self, *words: str) -> None:
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(self.argv(*words), stdout=log, stderr=log)
+        until(lambda: self.status().get("agent") and self.status()["agent"]["runs"] > 0)
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.argv(*words), capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+
+    def status(self) -> dict:
+        answer = self.call("status", "--json")
+        return json.loads(answer.stdout) if answer.returncode == 0 else {}
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def signal(self, number: int) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        assert self.process
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    found = Agent(tmp_path)
+    yield found
+    if found.process and found.process.poll() is None:
+        found.process.kill()
+        found.process.wait()
+
+
+def test_it_converges_repairs_drift_and_stops(agent):
+    agent.start()
+    assert agent.motd.read_text() == "welcome\n"
+    agent.motd.write_text("changed\n")
+    until(lambda: agent.motd.read_text() == "welcome\n")
+    agent.motd.unlink()
+    until(agent.motd.exists)
+    until(lambda: agent.status()["report"]["reason"] == "event")
+    assert agent.status()["report"]["partial"] == ["file:/etc/motd"]
+    assert agent.call("health").returncode == 0
+    assert agent.end() == 0
+    assert "agent stopped" in agent.log()
+
+
+def test_its_own_changes_start_no_run(agent):
+    agent.start()
+    time.sleep(1)  # longer than the longest wait for quiet
+    assert agent.status()["agent"]["runs"] == 1
+
+
+def test_a_changed_profile_is_followed(agent):
+    agent.start()
+    agent.profile.write_text(PROFILE.replace("welcome", "good morning"))
+    until(lambda: agent.motd.read_text() == "good morning\n")
+    agent.profile.write_text("resources:\n  - fiel: /x\n")
+    until(lambda: agent.status()["report"]["error"])
+    assert agent.call("health").returncode == 1
+    agent.motd.write_text("changed\n")  # the last good profile stays in force
+    until(lambda: agent.motd.read_text() == "good morning\n")
+
+
+def test_without_events_it_waits_to_be_asked(agent):
+    agent.start("--events", "off")
+    agent.motd.write_text("changed\n")
+    time.sleep(1)
+    assert agent.motd.read_text() == "changed\n"
+    answer = agent.call("trigger", "--wait")
+    assert answer.returncode == 0
+    assert agent.motd.read_text() == "welcome\n"
+    agent.motd.write_text("changed\n")
+    agent.signal(signal.SIGUSR1)
+    until(lambda: agent.motd.read_text() == "welcome\n")
+
+
+def test_a_pause_outlives_the_agent(agent):
+    agent.start()
+    assert agent.call("pause", "--reason", "an experiment").returncode == 0
+    agent.motd.write_text("changed\n")
+    assert agent.call("trigger").returncode == 1
+    assert agent.call("health").returncode == 1
+    agent.end()
+    agent.process = subprocess.Popen(agent.argv(), stderr=subprocess.DEVNULL)
+    until(lambda: (agent.status().get("agent") or {}).get("paused") == "an experiment")
+    assert agent.call("resume").returncode == 0
+    until(lambda: agent.motd.read_text() == "welcome\n")
+
+
+def test_the_timer_runs_by_itself(agent):
+    agent.start("--interval", "0.3", "--events", "off")
+    agent.motd.write_text("changed\n")
+    until(lambda: agent.motd.read_text() == "welcome\n")
+
+
+def test_who_keeps_changing_something_is_left_to_the_timer(agent):
+    agent.start()
+    for _ in range(3):
+        agent.motd.write_text("changed\n")
+        until(lambda: agent.motd.read_text() == "welcome\n")
+    until(lambda: agent.status()["contended"] == ["file:/etc/motd"])
+    agent.motd.write_text("changed\n")
+    time.sleep(1)
+    assert agent.motd.read_text() == "changed\n"
+    assert agent.call("trigger", "--wait").returncode == 0
+    assert agent.motd.read_text() == "welcome\n"
+
+
+def test_only_one_agent_is_resident(agent):
+    agent.start()
+    second = agent.call("--interval", "5")
+    assert second.returncode == 1
+    assert "another agent is resident here" in second.stderr
+
+
+def test_a_killed_agent_takes_its_worker_along_and_can_be_replaced(agent):
+    agent.start()
+    agent.process.kill()
+    agent.process.wait()
+    agent.motd.write_text("changed\n")
+    agent.start()
+    assert agent.motd.read_text() == "welcome\n"
+
+
+def test_the_settings_are_read_again(agent):
+    agent.start()
+    agent.signal(signal.SIGHUP)
+    until(lambda: "settings read again" in agent.log())
+    until(lambda: agent.status()["report"]["reason"] == "reload")
+
+
+def test_crashing_workers_cost_nothing(agent):
+    """The worker is killed in the middle of its start, over and over."""
+    agent.start("--events", "off")
+    process = agent.process.pid
+
+    def held() -> tuple[int, int]:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        size = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+        return len(os.listdir(f"/proc/{process}/fd")), size
+
+    before = held()
+    killed = 0
+    while killed < 50:
+        agent.signal(signal.SIGUSR1)
+        children = Path(f"/proc/{process}/task/{process}/children")
+        until(lambda: children.read_text().split())  # noqa: B023
+        for child in children.read_text().split():
+            os.kill(int(child), (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)[killed % 3])
+            killed += 1
+        until(lambda: not children.read_text().split())  # noqa: B023
+    after = held()
+    assert after[0] == before[0]
+    assert after[1] < before[1] + 2048
+    agent.call("trigger", "--wait")
+    assert agent.status()["agent"]["crashes"] >= 45
+    assert agent.call("health").returncode == 0
