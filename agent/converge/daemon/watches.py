@@ -49,6 +49,7 @@ class Watches:
             return
         if whole:
             self.prints, self.kinds = {}, {}
+            self.trouble = ""  # what could not be had may be had now
         for record in records:
             kind, number, path = record.split(" ", 2)
             if kind == "-":
