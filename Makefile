@@ -32,8 +32,9 @@ check: $(STAMP) ## lint, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# podman's own format of images has no HEALTHCHECK.
 image: ## build the base image with podman or docker
-	$(ENGINE) build -f Dockerfile.base -t $(IMAGE) .
+	$(ENGINE) build $(if $(findstring podman,$(notdir $(ENGINE))),--format docker) -f Dockerfile.base -t $(IMAGE) .
 
 demo-container: image ## walk through a real container of the image
 	sh docker/demo $(ENGINE) $(IMAGE)

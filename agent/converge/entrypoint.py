@@ -1,18 +1,26 @@
 """`converge exec [OPTIONS] -- COMMAND…`: converge, leave the agent beside, become the command.
 
 The command is exec'd, so it has this process's id, parent, terminal, environment and user, gets
-the signals and gives its own exit code. The agent, if it is asked to stay (CONVERGE_RESIDENT), is
-started by a process between that ends at once, so that it is PID 1's child; its first run is the
+the signals and gives its own exit code. What was given to us goes on to it as it was: descriptors,
+signal dispositions and mask, directory, umask. (Two dispositions are set to their defaults, as Python
+forgets what they were: SIGPIPE and SIGXFSZ.) The agent, if it is asked to stay (CONVERGE_RESIDENT),
+is started by a process between that ends at once, so that it is PID 1's child; its first run is the
 start's. Imports little: it stands before every start.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal.py costs milliseconds of every start
 import os
 import sys
 
-_SIGTERM, _SIGPIPE, _SIGXFSZ = 15, 13, 25
-_HELP = "usage: converge exec [OPTIONS of converge] -- COMMAND [ARGUMENT …]\n"
+TYPE_CHECKING = False  # typing costs milliseconds too
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+_DEFAULT = (_signal.SIGPIPE, _signal.SIGXFSZ)  # Python ignores them, and exec would keep that
+_STOPPING = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP)
+_HELP = "usage: converge exec [OPTIONS of converge --] COMMAND [ARGUMENT …]"
 _YES = ("1", "true", "yes", "on")
 
 
@@ -20,115 +28,223 @@ def main(words: list[str]) -> int:
     """Return an exit code only if the command was not run."""
     options, command = _parse(words)
     if "-h" in options or "--help" in options:
-        sys.stdout.write(_HELP)
+        sys.stdout.write(f"{_HELP}\n")
         return 0
     if not command:
-        sys.stderr.write(f"converge: no command to run\n{_HELP}")
+        _say(f"no command to run\n{_HELP}")
         return 1
-    resident = os.environ.get("CONVERGE_RESIDENT", "").lower() in _YES
-    code, agent = _leave_agent(options) if resident else (_once(options), 0)
-    if code and os.environ.get("CONVERGE_ON_FAILURE") != "continue":
-        if agent:
-            _end(agent)
-        sys.stderr.write(f"converge: not converged (exit {code}), so the command is not run\n")
+    waiting = _Waiting()
+    code, agent = _converge(options, waiting)
+    refused = code != 0 and os.environ.get("CONVERGE_ON_FAILURE") != "continue"
+    if agent and (refused or waiting.stopped):
+        _end(agent, ask=not waiting.stopped)
+    _reap()
+    waiting.end()
+    if refused:
+        _say(f"not converged (exit {code}), so the command is not run")
         return code
     return _become(command)
 
 
 def _parse(words: list[str]) -> tuple[list[str], list[str]]:
-    """Split at `--`; without it the command begins at the first word that is no option."""
+    """Split at `--`; a first word that is no option begins the command, whatever is in that."""
+    if words and not words[0].startswith("-"):
+        return [], words
     if "--" in words:
         at = words.index("--")
         return words[:at], words[at + 1 :]
-    return [], words
+    return words, []
 
 
-def _self(*words: str) -> list[str]:
-    return [sys.executable, "-IB", "-m", "converge", *words]
+def _say(text: str) -> None:
+    try:
+        os.write(2, f"converge: {text}\n".encode(errors="backslashreplace"))
+    except OSError:
+        return  # nobody reads it
 
 
-def _once(options: list[str]) -> int:
-    """Run `converge --once`: nothing to read, and what it prints goes to stderr."""
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, 2, 1),
-    ]
-    argv = _self("--once", *options)
-    child = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsigdef=(_SIGPIPE,))
-    return _wait_for(child)
+class _Waiting:
+    """While the start waits, a request to stop goes to `pid` (as SIGTERM), and ends the start after it.
+
+    Handlers are needed, as PID 1 has no default action; a signal that was ignored when it was given
+    to us stays ignored. SIGCHLD is set to its default: ignored, it would hide how a child ended.
+    """
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.stopped: list[int] = []
+        self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+        self._before = {n: _signal.getsignal(n) for n in (_signal.SIGCHLD, *_STOPPING)}
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        for number in _STOPPING:
+            if self._before[number] != _signal.SIG_IGN:
+                _signal.signal(number, self._pass_on)
+
+    def _pass_on(self, number: int, _frame: object) -> None:
+        self.stopped.append(number)
+        if self.pid:
+            _kill(self.pid)
+
+    def hold(self) -> None:
+        """Hold signals back until it is known whom to pass them on to."""
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _STOPPING)
+
+    def release(self) -> None:
+        """Let signals come as before."""
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
+
+    def end(self) -> None:
+        """Set all signals as they were; exit with 128 + n if one has asked us to stop."""
+        self.hold()
+        late = _signal.sigpending() & (set(_STOPPING) - self._mask)
+        for number, action in self._before.items():
+            _signal.signal(number, action)
+        if self.stopped or late:
+            sys.exit(128 + int([*self.stopped, *late][0]))
+        self.release()
 
 
-def _wait_for(child: int) -> int:
-    """Return a child's exit code; a request to stop is passed on to it, and ends us after it."""
-    import signal
+def _converge(options: list[str], waiting: _Waiting) -> tuple[int, int]:
+    """Do the start's run; return its exit code and the agent that stays (0: none)."""
+    try:
+        if os.environ.get("CONVERGE_RESIDENT", "").lower() not in _YES:
+            return _once(options, waiting), 0
+        code, agent = _leave_agent(options, waiting)
+    except OSError as error:
+        _say(f"the agent cannot be started: {error.strerror}")
+        return 1, 0
+    if code is not None or waiting.stopped:
+        return code or 0, agent
+    if agent and _another_is_here(options):
+        return _once([*options, "--wait", "60"], waiting), 0
+    _say("the agent has ended before its first run did")
+    return 1, 0
 
-    stopped: list[int] = []
 
-    def pass_on(number: int, _frame: object) -> None:
-        stopped.append(number)
-        os.kill(child, number)
+def _spawn(words: list[str], *, session: bool = False) -> int:
+    """Start converge: nothing to read, what it prints goes to stderr, signals as in a fresh process."""
+    actions: list[Any] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+    actions += [(os.POSIX_SPAWN_DUP2, 2, 1) if sys.stderr else (os.POSIX_SPAWN_CLOSE, 1)]
+    argv = [sys.executable, "-IB", "-m", "converge", *words]
+    return os.posix_spawn(
+        argv[0], argv, os.environ, file_actions=actions, setsid=session, setsigmask=(),
+        setsigdef=(*_DEFAULT, _signal.SIGCHLD, *_STOPPING),
+    )  # fmt: skip
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, pass_on)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    if stopped:
-        sys.exit(128 + stopped[0])
+
+def _once(options: list[str], waiting: _Waiting) -> int:
+    """Run `converge --once` and return its exit code."""
+    waiting.hold()
+    waiting.pid = _spawn(["--once", *options])
+    waiting.release()
+    code = os.waitstatus_to_exitcode(os.waitpid(waiting.pid, 0)[1])
+    waiting.pid = 0
     return code if code >= 0 else 128 - code
 
 
-def _leave_agent(options: list[str]) -> tuple[int, int]:
-    """Start the agent and wait for its first run; return that run's exit code and its process."""
-    ready, theirs = os.pipe()
+def _leave_agent(options: list[str], waiting: _Waiting) -> tuple[int | None, int]:
+    """Start the agent; return its first run's exit code (None: it came to none) and its process."""
+    ready, theirs = (_above_standard(fd) for fd in os.pipe())
+    waiting.hold()
     between = os.fork()
     if between == 0:
-        os.close(ready)
         _start_agent(options, theirs)
     os.close(theirs)
     os.waitpid(between, 0)
     with open(ready, encoding="ascii") as file:
-        pid = int(file.readline() or 0)
-        try:
-            code = int(file.readline() or 1)
-        except KeyboardInterrupt:
-            _end(pid)
-            raise
-    return code, pid
+        waiting.pid = agent = int(file.readline() or 0)
+        waiting.release()
+        code = file.readline()
+    waiting.pid = 0
+    return int(code) if code else None, agent
 
 
-def _start_agent(options: list[str], ready: int) -> None:
+def _start_agent(options: list[str], ready: int) -> NoReturn:
     """Be the process between: start the agent in a session of its own, say its id, end."""
     try:
+        for name in os.listdir("/proc/self/fd"):  # what the command was given is not the agent's
+            if int(name) > 2 and int(name) != ready:
+                os.closerange(int(name), int(name) + 1)  # which does not mind that it is closed
         os.set_inheritable(ready, True)
-        argv = _self("--ready-fd", str(ready), *options)
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_DUP2, 2, 1),
-        ]
-        pid = os.posix_spawn(
-            argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigdef=(_SIGPIPE,)
-        )
-        os.write(ready, b"%d\n" % pid)
+        agent = _spawn(["--ready-fd", str(ready), *options], session=True)
+        os.write(ready, b"%d\n" % agent)
+    except OSError as error:
+        _say(f"the agent cannot be started: {error.strerror}")
     finally:
         os._exit(0)
 
 
-def _end(agent: int) -> None:
+def _another_is_here(options: list[str]) -> bool:
+    """Tell whether an agent is resident already: left by a start before this one, or a service."""
+    from converge import cli, client, config
+    from converge.errors import ConvergeError
+
     try:
-        os.kill(agent, _SIGTERM)
-    except ProcessLookupError:
+        given = vars(cli.parser().parse_args(options))
+        wanted = {"root", "runtime_dir"} & given.keys()
+        client.ask(config.load({name: given[name] for name in wanted}, os.environ), "status")
+    except ConvergeError:
+        return False
+    return True
+
+
+def _above_standard(fd: int) -> int:
+    import fcntl  # for a descriptor that is none of stdin, stdout and stderr, should these be closed
+
+    found = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return found
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, _signal.SIGTERM)
+    except (ProcessLookupError, PermissionError):
         return
+
+
+def _end(agent: int, *, ask: bool) -> None:
+    """Wait for the agent's end, ten seconds at most, so that the next start does not meet it."""
+    import select
+
+    if ask:
+        _kill(agent)
+    try:
+        fd = os.pidfd_open(agent)
+    except OSError:
+        return  # it has ended
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    waiting.poll(10_000)  # milliseconds
+    os.close(fd)
+
+
+def _reap() -> None:
+    """As PID 1, take the exit status of what a run has left behind, before the command inherits it."""
+    try:
+        while os.getpid() == 1 and os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _environment() -> dict[bytes, bytes]:
+    """Return the environment as it was given to us: Python puts LC_CTYPE into it (PEP 538)."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            pairs = [word.partition(b"=") for word in file.read().split(b"\0")]
+    except OSError:
+        return dict(os.environb)
+    found = {name: value for name, equals, value in reversed(pairs) if equals and name}
+    return dict(reversed(found.items()))  # in the order, and of two the first, as getenv(3) has it
 
 
 def _become(command: list[str]) -> int:
     """Replace this process by the command; return an exit code if that is impossible, as sh does."""
-    import signal
-
-    for number in (_SIGPIPE, _SIGXFSZ):  # Python ignores them, and exec would keep that
-        signal.signal(number, signal.SIG_DFL)
+    for number in _DEFAULT:
+        _signal.signal(number, _signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)  # noqa: S606  an argv list, no shell
+        os.execvpe(command[0], command, _environment())  # noqa: S606  an argv list, no shell
     except OSError as error:
-        sys.stderr.write(f"converge: {command[0]}: {error.strerror}\n")
+        _say(f"{command[0]}: {error.strerror}")
         return 127 if isinstance(error, FileNotFoundError) else 126

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
+
+from container.engine import REPOSITORY
 
 BROKEN = {"resources": [{"file": "/no/such/folder/x", "content": "x\n"}]}
 ARBITRARY = ("--user", "1000700000:0", "--cap-drop=ALL", "--security-opt", "no-new-privileges")
@@ -121,3 +124,27 @@ def test_running_the_agent_leaves_its_installation_as_it_is(container):
     assert "/opt/converge/bin/python " in before
     assert box.report("--once")["exit_code"] == 0
     assert box.exec(*listing).out == before
+
+
+def test_the_image_has_a_health_check(engine):
+    form = ("--format", "docker") if engine.program == "podman" else ()  # its own has none
+    image = engine.build(*form, "-f", str(REPOSITORY / "Dockerfile.base"), str(REPOSITORY))
+    config = json.loads(engine.must("image", "inspect", image))[0]
+    check = config.get("HealthCheck") or config["Config"]["Healthcheck"]
+    assert check["Test"] == ["CMD", "converge", "health", "--start-only"]
+    assert check["Timeout"] == 5 * 10**9
+
+
+@pytest.mark.parametrize("resident", ["", "1"])
+def test_a_good_start_is_healthy(container, resident):
+    box = container(f"--env=CONVERGE_RESIDENT={resident}", profile=FINE, entrypoint="")
+    until(lambda: box.converge("health", "--start-only").code == 0)
+    assert box.converge("health", "--start-only").out == "healthy\n"
+
+
+def test_the_command_gets_no_variable_of_pythons(container):
+    script = ("sh", "-c", "tr '\\0' '\\n' </proc/self/environ")
+    code, logs = ended(container, script, "--env=LC_ALL=", profile=FINE)
+    names = {line.partition("=")[0] for line in logs.out.splitlines()}
+    assert code == 0
+    assert names - {"container"} == {"HOME", "HOSTNAME", "LC_ALL", "PATH", "TERM"}

@@ -100,9 +100,8 @@ def test_drift_beside_a_running_init_is_repaired(lxc_container, kind):
 
 def test_the_entrypoint_of_the_image_runs_below_the_init_of_lxc(lxc_container):
     box = lxc_container(OFFLINE)
-    done = box.run(
-        "/opt/converge/bin/converge-entrypoint", "sh", "-c", "cat /etc/app/current; exit 7"
-    )
+    script = "cat /etc/app/current; exit 7"
+    done = box.run("/usr/local/bin/converge", "exec", "--", "sh", "-c", script)
     assert (done.code, done.out) == (7, "port = 8080\n"), done
     assert "9 changed" in done.err
 
