@@ -130,7 +130,7 @@ def test_the_image_has_a_health_check(engine):
     form = ("--format", "docker") if engine.program == "podman" else ()  # its own has none
     image = engine.build(*form, "-f", str(REPOSITORY / "Dockerfile.base"), str(REPOSITORY))
     config = json.loads(engine.must("image", "inspect", image))[0]
-    check = config.get("HealthCheck") or config["Config"]["Healthcheck"]
+    check = config.get("Healthcheck") or config["Config"]["Healthcheck"]
     assert check["Test"] == ["CMD", "converge", "health", "--start-only"]
     assert check["Timeout"] == 5 * 10**9
 
