@@ -100,7 +100,9 @@ def alive(pid):
 @pytest.fixture
 def folder(tmp_path):
     """A directory to start in; the agent that has left its id there is ended."""
+    old = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup(1) has us ignore it
     yield tmp_path
+    signal.signal(signal.SIGHUP, old)
     file = tmp_path / "agent"
     if file.exists() and alive(int(file.read_text())):
         os.kill(int(file.read_text()), signal.SIGKILL)
