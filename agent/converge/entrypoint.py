@@ -145,29 +145,35 @@ def _once(options: list[str], waiting: _Waiting) -> int:
 def _leave_agent(options: list[str], waiting: _Waiting) -> tuple[int | None, int]:
     """Start the agent; return its first run's exit code (None: it came to none) and its process."""
     ready, theirs = (_above_standard(fd) for fd in os.pipe())
+    born, tell = (_above_standard(fd) for fd in os.pipe())
     waiting.hold()
     between = os.fork()
     if between == 0:
-        _start_agent(options, theirs)
+        _start_agent(options, theirs, tell)
     os.close(theirs)
+    os.close(tell)
     os.waitpid(between, 0)
-    with open(ready, encoding="ascii") as file:
-        waiting.pid = agent = int(file.readline() or 0)
-        waiting.release()
-        code = file.readline()
+    waiting.pid = agent = int(_line(born) or 0)
+    waiting.release()
+    code = _line(ready)
     waiting.pid = 0
     return int(code) if code else None, agent
 
 
-def _start_agent(options: list[str], ready: int) -> NoReturn:
+def _line(fd: int) -> str:
+    with open(fd, encoding="ascii") as file:
+        return file.readline()
+
+
+def _start_agent(options: list[str], ready: int, tell: int) -> NoReturn:
     """Be the process between: start the agent in a session of its own, say its id, end."""
     try:
         for name in os.listdir("/proc/self/fd"):  # what the command was given is not the agent's
-            if int(name) > 2 and int(name) != ready:
+            if int(name) > 2 and int(name) not in (ready, tell):
                 os.closerange(int(name), int(name) + 1)  # which does not mind that it is closed
         os.set_inheritable(ready, True)
         agent = _spawn(["--ready-fd", str(ready), *options], session=True)
-        os.write(ready, b"%d\n" % agent)
+        os.write(tell, b"%d\n" % agent)
     except OSError as error:
         _say(f"the agent cannot be started: {error.strerror}")
     finally:

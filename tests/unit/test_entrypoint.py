@@ -18,11 +18,13 @@ from converge import entrypoint
 
 # The entrypoint with another program in place of converge: the source comes as argv[1].
 DRIVER = """
-import sys
+import os, sys, time
 from converge import entrypoint
 real, program = entrypoint.os.posix_spawn, sys.argv[1]
 def spawn(path, argv, env, **options):
-    return real(path, [path, "-c", program, *argv[4:]], env, **options)
+    pid = real(path, [path, "-c", program, *argv[4:]], env, **options)
+    time.sleep(float(os.environ.get("LATE", 0)))
+    return pid
 entrypoint.os.posix_spawn = spawn
 sys.exit(entrypoint.main(sys.argv[2:]))
 """
@@ -128,6 +130,12 @@ def test_the_command_does_not_follow_a_failed_run(folder, resident):
     assert "not converged (exit 4), so the command is not run" in err
     if resident:
         assert not alive(agent_of(folder)), "the agent of a start that failed is ended first"
+
+
+@pytest.mark.parametrize("code", [0, 4])
+def test_an_agent_that_is_ready_before_its_id_is_told(folder, code):
+    start = Start(folder, agent(code=code), "--", "echo", "app", env={"LATE": "0.5"})
+    assert start.end()[0] == code
 
 
 def test_on_failure_continue(folder):
