@@ -50,10 +50,8 @@ def _parse(words: list[str]) -> tuple[list[str], list[str]]:
     """Split at `--`; a first word that is no option begins the command, whatever is in that."""
     if words and not words[0].startswith("-"):
         return [], words
-    if "--" in words:
-        at = words.index("--")
-        return words[:at], words[at + 1 :]
-    return words, []
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
 
 
 def _say(text: str) -> None:
@@ -83,7 +81,10 @@ class _Waiting:
     def _pass_on(self, number: int, _frame: object) -> None:
         self.stopped.append(number)
         if self.pid:
-            _kill(self.pid)
+            try:
+                os.kill(self.pid, _signal.SIGTERM)
+            except (ProcessLookupError, PermissionError):
+                return
 
     def hold(self) -> None:
         """Hold signals back until it is known whom to pass them on to."""
@@ -202,23 +203,16 @@ def _above_standard(fd: int) -> int:
     return found
 
 
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, _signal.SIGTERM)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
 def _end(agent: int, *, ask: bool) -> None:
     """Wait for the agent's end, ten seconds at most, so that the next start does not meet it."""
     import select
 
-    if ask:
-        _kill(agent)
     try:
         fd = os.pidfd_open(agent)
+        if ask:
+            _signal.pidfd_send_signal(fd, _signal.SIGTERM)
     except OSError:
-        return  # it has ended
+        return  # it has ended, or may not be ended by us
     waiting = select.poll()
     waiting.register(fd, select.POLLIN)
     waiting.poll(10_000)  # milliseconds
