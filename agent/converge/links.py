@@ -79,9 +79,8 @@ class Links:
             for name, one in compiled.items()
             if one.spec and one.provider.desired(one.spec) is None
         }
-        self._paths = [
-            claim.removeprefix("path:") for claim in self._claim() if claim.startswith("path:")
-        ]
+        claims = self._claim()
+        self._paths = [path for kind, path, _ in map(_parsed, claims) if kind in ("path", "part")]
         for one in compiled.values():
             self._declared(one)
             self._implied(one)
@@ -101,7 +100,21 @@ class Links:
                     self._wrong(
                         one, (), f"{other} (line {line}) manages the same {claim.partition(':')[0]}"
                     )
+        self._parts(claims)
         return claims
+
+    def _parts(self, claims: Mapping[str, str]) -> None:
+        """A file whose whole content one resource declares has no parts that are another's."""
+        for claim, name in claims.items():
+            kind, path, _ = _parsed(claim)
+            whole = claims.get(f"content:{path}") if kind == "part" else None
+            if whole is not None:
+                line, _ = self.compiled[whole].declaration.place()
+                self._wrong(
+                    self.compiled[name], (),
+                    f"{whole} (line {line}) declares the whole content of {path}",
+                    "put it into that content, or set `replace: false` there",
+                )  # fmt: skip
 
     def _declared(self, one: Compiled) -> None:
         common = one.common
@@ -148,3 +161,10 @@ class Links:
 
     def _wrong(self, one: Compiled, place: tuple[str, ...], message: str, remedy: str = "") -> None:
         self._problem(one.declaration, one.id, place, message, remedy)
+
+
+def _parsed(claim: str) -> tuple[str, str, str]:
+    """Return (`path`, path, ""), (`content`, path, "") or (`part`, path, which part) of a claim."""
+    kind, _, rest = claim.partition(":")
+    path, _, part = rest.partition("\0")
+    return kind, path, part

@@ -65,6 +65,8 @@ def problem(
     removed = state in ("absent", "purged")
     if kind in _PATH_KINDS:
         return _path_problem(kind, removed, "/" + os.path.normpath(name).lstrip("/"), spec, own)
+    if spec.get("path") is not None:
+        return _edit_problem("/" + os.path.normpath(spec["path"]).lstrip("/"), own)
     if kind in ("user", "group") and name == "root":
         number = "uid" if kind == "user" else "gid"
         if removed or spec.get(number) not in (None, 0):
@@ -74,13 +76,21 @@ def problem(
     return None
 
 
+def _edit_problem(path: str, own: Collection[str]) -> str | None:
+    """Return why no part of a file may be edited; None: it may."""
+    if _OTHER_NAME.match(path):
+        return f"{path} is protected: it is another name of some path; use that"
+    if any(_within(path, one) for one in own if one not in _SHARED):
+        return f"{path} is protected: it belongs to the agent"
+    return None
+
+
 def _path_problem(
     kind: str, removed: bool, name: str, spec: Mapping[str, Any], own: Collection[str]
 ) -> str | None:
-    if _OTHER_NAME.match(name):
-        return f"{name} is protected: it is another name of some path; use that"
-    if any(_within(name, path) for path in own if path not in _SHARED):
-        return f"{name} is protected: it belongs to the agent"
+    trouble = _edit_problem(name, own)
+    if trouble:
+        return trouble
     if removed and _within(name, "/proc", "/sys"):
         return f"{name} is protected: nothing is removed there"
     needed = min((path for path in own if _within(path, name)), default=None)

@@ -34,6 +34,10 @@ class Spec(Record):
         """MAY be overridden: yield (attribute, message) for rules across attributes. Pure."""
         return ()
 
+    def subject(self) -> str:
+        """MAY be overridden. Return what a diff is one of: the path, where that is not the name."""
+        return self.name
+
 
 class State(Record):
     """What a resource is. Canonical and comparable; a field that is None is not managed.
@@ -124,7 +128,11 @@ class Provider(ABC, Generic[S, T]):
         return ()
 
     def claims(self, spec: S) -> Iterable[str]:
-        """MAY be overridden. Yield what this resource owns alone; two owners are a profile error."""
+        """MAY be overridden. Yield what this resource owns alone; two owners are a profile error.
+
+        `path:PATH` is a file system object, `content:PATH` the whole content of a file, and
+        `part:PATH\\0WHICH` a part of one, which no other resource may declare the whole of.
+        """
         return (f"{self.kind}:{spec.name}",)
 
     def watches(self, spec: S) -> Iterable[str]:

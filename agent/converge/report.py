@@ -110,7 +110,9 @@ def describe(found: Outcome, run: Run) -> dict[str, Any]:
     if found.change is not None:
         item = run.inspection.items[found.change.id]
         hidden = item.provider.hidden(found.change)
-        in_place = found.result == outcome.CHANGED and item.spec.name in run.system.written_in_place
+        in_place = (
+            found.result == outcome.CHANGED and item.spec.subject() in run.system.written_in_place
+        )
         plain |= {"in_place": in_place, **describe_change(found.change, hidden)}
     return plain
 
@@ -125,7 +127,7 @@ def describe_change(change: Change[Any, Any], hidden: frozenset[str]) -> dict[st
         if field.field in hidden:
             fields.append({"field": field.field, "before": "[hidden]", "after": "[hidden]"})
         elif field.field in change.after.text:
-            diffs.append(unified(change.spec.name, field.before, field.after))
+            diffs.append(unified(change.spec.subject(), field.before, field.after))
             fields.append({"field": field.field, "before": None, "after": None})
         else:
             before, after = shown(field.before), shown(field.after)

@@ -24,14 +24,22 @@ def private(bits: int) -> bool:
     return not bits & _OTHERS_READ
 
 
-def secret(path: str, before: FileState | None, after: FileState | None) -> bool:
-    """Tell whether a file's content, before or after a change, looks like a secret.
+def secret_path(path: str, mode: str | None) -> bool:
+    """Tell whether a file looks like a secret by its name, or by the mode that it is to have.
 
     So do account hashes, host keys, private keys, and what only its owner may read.
     """
     if _SECRET_PATHS.fullmatch(os.path.normpath(path)):
         return True
-    if after is not None and after.mode is not None and private(modes.apply(after.mode, _NEW)):
+    return mode is not None and private(modes.apply(mode, _NEW))
+
+
+def secret(path: str, before: FileState | None, after: FileState | None) -> bool:
+    """Tell whether a file's content, before or after a change, looks like a secret.
+
+    So do those of `secret_path`, what only its owner may read now, and a private key in it.
+    """
+    if secret_path(path, after.mode if after else None):
         return True
     return any(
         state is not None and (state.private or b"PRIVATE KEY-----" in (state.content or b""))

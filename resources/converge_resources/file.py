@@ -137,8 +137,10 @@ class FileProvider(Provider[FileSpec, FileState]):
         return trees.needs_before(spec.name, spec.owner, spec.group)
 
     def claims(self, spec: FileSpec) -> Iterable[str]:
-        """A path has one owner, whatever its kind."""
-        return (f"path:{spec.name}",)
+        """A path has one owner, whatever its kind; so has the whole of its content."""
+        yield f"path:{spec.name}"
+        if spec.replace and (spec.content is not None or spec.source is not None):
+            yield f"content:{spec.name}"
 
     def hidden(self, change: Change[FileSpec, FileState]) -> frozenset[str]:
         """Hide the content where it is asked for, or looks like a secret."""

@@ -1,0 +1,190 @@
+"""What the kinds that manage a part of a file have in common: the base of their specs and providers.
+
+A kind says what its part is called (`part`), what it shall be (`wanted`), and how a text is edited
+(`edit`, a pure function). Reading, writing, obstacles, order and contradictions are done here.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+from converge.provider import Change, Provider, Spec, State, Unmanageable, reading
+from converge.record import Record
+from converge_resources import disclosure, edit_files, trees, validation
+from converge_resources.edit_files import EditError, Target, Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from converge.fields import AbsolutePath, Doc, Line, Mode, Owner
+    from converge.system import ReadOnlySystem, System
+
+_MADE = "set `create: true`, or declare the `file` without a content"
+
+
+class PartSpec(Spec):
+    """A part of a file. A kind adds what the part is."""
+
+    name: Annotated[Line, Doc("A title of your own; the file is `path`.")]
+    path: Annotated[AbsolutePath, Doc("Path of the file. A trusted symbolic link is followed.")]
+    state: Annotated[Literal["present", "absent"], Doc("Whether the part is in the file.")] = (
+        "present"
+    )
+    create: Annotated[bool, Doc("Make the file if it is missing, with `mode`, owner, group.")] = (
+        False
+    )
+    mode: Annotated[Mode | None, Doc("Mode of a file that is made; quoted.")] = None
+    owner: Annotated[Owner | None, Doc("User name or id of a file that is made.")] = None
+    group: Annotated[Owner | None, Doc("Group name or id of a file that is made.")] = None
+    validate: Annotated[
+        str | Sequence[str] | None,
+        Doc(
+            "Program that must accept the new file first: absolute path, no shell; `%` is the file."
+        ),
+    ] = None
+    backup: Annotated[bool, Doc("Keep the old content before it is replaced.")] = True
+    show_diff: Annotated[
+        bool | None, Doc("Show the part in diffs; unset: not where the file looks like a secret.")
+    ] = None
+
+    def problems(self) -> Iterable[tuple[str, str]]:
+        """Say what does not go together."""
+        if not self.name.strip():
+            yield "name", "a title is needed"
+        if self.path == "/":
+            yield "path", "`/` is a directory"
+        if self.validate is not None:
+            yield from (("validate", text) for text in validation.problems(self.validate))
+        for attribute in ("mode", "owner", "group"):
+            if getattr(self, attribute) is not None and not self.create:
+                yield attribute, f"`{attribute}` is that of a file that is made: {_MADE}"
+
+    def subject(self) -> str:
+        """A diff is one of the file."""
+        return self.path
+
+
+class PartState(State):
+    """What the part is: `content` of a text, `value` of anything else.
+
+    `settled` is False where the part is right but an edit has still to be made: it stands twice, or
+    at the wrong place.
+    """
+
+    text = frozenset({"content"})
+
+    content: bytes | None = None
+    value: str | None = None
+    settled: bool = True
+    private: bool | None = None  # only its owner may read the file; never managed
+
+
+class Edited(Record):
+    """What an edit makes of a text (`body`), and the part that it `found` there (None: none)."""
+
+    body: str
+    found: PartState | None = None
+
+
+P = TypeVar("P", bound=PartSpec)
+
+
+class PartProvider(Provider[P, PartState]):
+    """Reads and edits parts of files."""
+
+    @abstractmethod
+    def part(self, spec: P) -> str:
+        """MUST be overridden. Name the part: no two resources of one file have the same. Pure."""
+
+    @abstractmethod
+    def wanted(self, spec: P) -> PartState:
+        """MUST be overridden. Return the part that is declared, were it present. Pure."""
+
+    @abstractmethod
+    def edit(self, spec: P, body: str) -> Edited:
+        """MUST be overridden. Return the text with the part as declared, present or absent.
+
+        Pure; of a text in which all is right it returns that very text. Raises EditError.
+        """
+
+    def target(self, spec: P) -> Target:
+        """MAY be overridden. Return the file and how it may be written."""
+        return Target(
+            path=spec.path, create=spec.create, mode=spec.mode, owner=spec.owner,
+            group=spec.group, validate=spec.validate, backup=spec.backup,
+        )  # fmt: skip
+
+    def desired(self, spec: P) -> PartState | None:
+        """Return the part that is declared."""
+        return None if spec.state == "absent" else self.wanted(spec)
+
+    def inspect(
+        self, specs: Sequence[P], system: ReadOnlySystem
+    ) -> Mapping[str, PartState | Unmanageable]:
+        """Read each file once, and see whether an edit would change it."""
+        texts = Texts(system)
+        return reading(specs, lambda spec: self._inspect(spec, system, texts))
+
+    def _inspect(
+        self, spec: P, system: ReadOnlySystem, texts: Texts
+    ) -> PartState | Unmanageable | None:
+        path = self.target(spec).path
+        try:
+            body = texts.body(path)
+            if body is None:
+                return None
+            edited = self.edit(spec, body)
+        except EditError as error:
+            return Unmanageable(reason=str(error.args[0]), remedy=error.remedy)
+        if edited.body == body:
+            return self.desired(spec)
+        found = edited.found
+        if found is None:
+            return PartState() if spec.state == "absent" else None
+        wanted = self.wanted(spec)
+        same = (found.content, found.value) == (wanted.content, wanted.value)
+        status = system.lstat(edit_files.real_path(system, path))
+        private = status is not None and disclosure.private(status.st_mode)
+        return found.replace(private=private, settled=found.settled and not same)
+
+    def apply(self, changes: Sequence[Change[P, PartState]], system: System) -> None:
+        """Edit each file in the order of the batch, and write it once."""
+        edit_files.apply(
+            changes, system, self.target, lambda spec, body: self.edit(spec, body).body
+        )
+
+    def obstacles(
+        self, changes: Sequence[Change[P, PartState]], system: ReadOnlySystem
+    ) -> Mapping[str, Unmanageable]:
+        """Say which files this container does not let us edit."""
+        return trees.probing(
+            changes, lambda change: edit_files.obstacle(self.target(change.spec), system)
+        )
+
+    def depends(self, spec: P) -> Iterable[str]:
+        """A part goes after its file, the directories of that, its owner and its group."""
+        target = self.target(spec)
+        yield from (f"{kind}:{target.path}" for kind in ("file", "symlink"))
+        yield from trees.needs_before(target.path, target.owner, target.group)
+
+    def claims(self, spec: P) -> Iterable[str]:
+        """A file may have many parts; a part has one owner."""
+        return (f"part:{self.target(spec).path}\0{self.kind} {self.part(spec)}",)
+
+    def watches(self, spec: P) -> Iterable[str]:
+        """The file."""
+        return (self.target(spec).path,)
+
+    def hidden(self, change: Change[P, PartState]) -> frozenset[str]:
+        """Hide the part where it is asked for, or the file looks like a secret."""
+        show = change.spec.show_diff
+        if show is None:
+            private = change.before is not None and bool(change.before.private)
+            target = self.target(change.spec)
+            show = not (private or disclosure.secret_path(target.path, target.mode))
+        return frozenset() if show else frozenset({"content", "value"})
+
+    def deletions(self, change: Change[P, PartState]) -> int:
+        """Nothing: the file stays, and its old content is backed up."""
+        return 0
