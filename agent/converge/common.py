@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from converge.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from converge.fields import Doc, References, Words
 
 
@@ -25,6 +27,13 @@ class Common(Record):
         str | bool,
         Doc("A Jinja2 expression without braces; where it is false, the resource is skipped."),
     ] = True
+    for_each: Annotated[
+        Sequence[Any] | Mapping[str, Any] | str,
+        Doc(
+            "One resource for each item of a list or mapping, or of what an expression gives. "
+            "Templates see `item` and `index`, of a mapping also `key`."
+        ),
+    ] = ()
     tags: Annotated[
         Words, Doc("Words; `--tags` runs only resources that have one of those it names.")
     ] = ()

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from converge import catalog, kinds, protect
 from converge.errors import ConvergeError, Problem, ProfileError, close_match
+from converge.instances import instances
 from converge.links import Compiled, link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from converge.facts import Facts
+    from converge.instances import Instance
     from converge.kinds import AnyProvider
     from converge.profile import Declaration, Profile, Read
     from converge.provider import Spec
     from converge.template import Templates, Variables
 
 _MOST_SHOWN = 50  # problems that one error lists
+_MOST_RESOURCES = 100_000
+_RENDERED_APART = ("when", "for_each")
 
 
 def compile_profile(
@@ -60,6 +64,7 @@ class _Compiler:
         self.compiled: dict[str, Compiled] = {}
         self.sources: dict[str, str] = {}
         self._read = read
+        self._told: set[tuple[str, int, int, str]] = set()
 
     def stop_if_wrong(self) -> None:
         """Raise ProfileError if there is any problem."""
@@ -73,14 +78,12 @@ class _Compiler:
         except KeyError:
             self._unknown_kind(declaration)
             return
-        for i, raw in enumerate(declaration.names):
-            place = (declaration.kind, i) if len(declaration.names) > 1 else (declaration.kind,)
-            try:
-                name = self.templates.value(raw, self.names)
-            except ConvergeError as error:
-                self.problem(declaration, f"{declaration.kind}:{raw}", place, str(error))
-                continue
-            self._add_one(declaration, provider, name, place)
+        for instance in instances(declaration, self.templates, self.names, self.problem):
+            if len(self.compiled) >= _MOST_RESOURCES:
+                message = f"the profile has more than {_MOST_RESOURCES} resources"
+                self.problem(declaration, "", (), message)
+                self.stop_if_wrong()
+            self._add_one(declaration, provider, instance)
 
     def _unknown_kind(self, declaration: Declaration) -> None:
         known = kinds.names()
@@ -93,37 +96,35 @@ class _Compiler:
         message = f"unknown kind `{declaration.kind}`"
         self.problem(declaration, "", (declaration.kind,), message, remedy)
 
-    def _add_one(
-        self,
-        declaration: Declaration,
-        provider: AnyProvider,
-        name: Any,
-        place: tuple[str | int, ...],
-    ) -> None:
+    def _add_one(self, declaration: Declaration, provider: AnyProvider, instance: Instance) -> None:
         from converge.common import Common
 
-        label = f"{declaration.kind}:{name}"
-        own = {k: v for k, v in declaration.attributes.items() if k not in Common.field_names}
-        shared = {k: v for k, v in declaration.attributes.items() if k in Common.field_names}
-        if not self._selected(declaration, label, shared.pop("when", True)):
+        label = f"{declaration.kind}:{instance.name}"
+        given = {k: v for k, v in declaration.attributes.items() if k not in _RENDERED_APART}
+        own = {k: v for k, v in given.items() if k not in Common.field_names}
+        shared = {k: v for k, v in given.items() if k in Common.field_names}
+        if not self._selected(declaration, label, instance):
             common, spec = Common(), None
         else:
-            common = self._validate(declaration, label, Common, shared)
-            spec = self._validate(declaration, label, provider.spec, own, name, place)
+            common = self._validate(declaration, label, Common, shared, instance)
+            spec = self._validate(declaration, label, provider.spec, own, instance, named=True)
             if common is None or spec is None:
                 return
             label = f"{declaration.kind}:{spec.name}"
             spec = self._resolve(declaration, label, provider, spec)
+        made = Compiled(
+            id=label, declaration=declaration, common=common, provider=provider, spec=spec,
+            item=instance.item,
+        )  # fmt: skip
         if label in self.compiled:
-            self._duplicate(declaration, label, place, self.compiled[label])
+            self._duplicate(made, instance.place, self.compiled[label])
             return
-        self.compiled[label] = Compiled(
-            id=label, declaration=declaration, common=common, provider=provider, spec=spec
-        )
+        self.compiled[label] = made
 
-    def _selected(self, declaration: Declaration, label: str, condition: Any) -> bool:
+    def _selected(self, declaration: Declaration, label: str, instance: Instance) -> bool:
+        condition = declaration.attributes.get("when", True)
         try:
-            return self.templates.condition(condition, self.names)
+            return self.templates.condition(condition, instance.names)
         except ConvergeError as error:
             self.problem(declaration, label, ("when",), str(error))
             return True
@@ -134,22 +135,23 @@ class _Compiler:
         label: str,
         model: type[Any],
         attributes: dict[str, Any],
-        name: Any = None,
-        place: tuple[str | int, ...] = (),
+        instance: Instance,
+        *,
+        named: bool = False,
     ) -> Any:
         """Render and validate attributes; None (and problems) if they are wrong."""
         from converge.common import Common
         from converge.models import validate
 
         known = {*model.field_names, *Common.field_names} - {"name"}
-        data: dict[str, Any] = {} if name is None else {"name": name}
+        data: dict[str, Any] = {"name": instance.name} if named else {}
         wrong = "name" in attributes
         if wrong:
             remedy = f"write `- {declaration.kind}: NAME`"
             self.problem(declaration, label, ("name",), "unknown attribute `name`", remedy)
         for key, raw in attributes.items():
             try:
-                data.setdefault(key, self.templates.value(raw, self.names))
+                data.setdefault(key, self.templates.value(raw, instance.names))
             except ConvergeError as error:
                 wrong = True
                 inner = getattr(error, "path", ())
@@ -160,7 +162,7 @@ class _Compiler:
         for where, message in problems:
             remedy = close_match(str(where[0]), known) if "unknown attribute" in message else ""
             if where and where[0] == "name":
-                where = place
+                where = instance.place
             self.problem(declaration, label, where, message, remedy)
         return spec
 
@@ -190,13 +192,17 @@ class _Compiler:
         self.sources[real] = hashlib.sha256(data).hexdigest()
         return real, data
 
-    def _duplicate(
-        self, declaration: Declaration, label: str, place: tuple[str | int, ...], other: Compiled
-    ) -> None:
+    def _duplicate(self, made: Compiled, place: tuple[str | int, ...], other: Compiled) -> None:
+        declaration = made.declaration
+        if other.declaration is declaration and made.item != other.item:
+            message = f"`for_each` gives this name twice, at {other.item} and at {made.item}"
+            remedy = "each item needs a name of its own, such as one with {{ item }}"
+            self.problem(declaration, made.id, place, message, remedy)
+            return
         line, _ = other.declaration.place()
         where = f"{other.declaration.document.file}:{line}"
         self.problem(
-            declaration, label, place, f"already declared at {where}", "remove one of them"
+            declaration, made.id, place, f"already declared at {where}", "remove one of them"
         )
 
     def problem(
@@ -210,6 +216,9 @@ class _Compiler:
         """Note one more problem, at a place of the declaration."""
         line, column = declaration.place(*place)
         file = declaration.document.file
+        if (file, line, column, message) in self._told:  # of another item of a `for_each`
+            return
+        self._told.add((file, line, column, message))
         self.problems.append(
             Problem(
                 message=message, file=file, line=line, column=column,

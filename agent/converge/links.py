@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 
 class Compiled(Record):
-    """One resource between declaration and catalog. `spec` is None where its `when` is false."""
+    """One resource between declaration and catalog. `spec` is None where its `when` is false.
+
+    `item` says which item of a `for_each` it is, and is empty without one.
+    """
 
     id: str
     declaration: Declaration
     common: Common
     provider: AnyProvider
     spec: Any
+    item: str = ""
 
 
 def link(compiled: Mapping[str, Compiled], problem: Callable[..., None]) -> list[Resource]:

@@ -72,6 +72,10 @@ class Templates:
             raise TemplateError(f"the condition gives the string {holds[:60]!r}", (), remedy)
         return bool(holds)
 
+    def expression(self, source: str, names: Mapping[str, Any]) -> Any:
+        """Return what an expression, written without braces, gives: plain data. Raises TemplateError."""
+        return self._guarded(self._condition, source, names, ())
+
     def _text(self, source: str, names: Mapping[str, Any]) -> Any:
         if source not in self._texts:
             self._texts[source] = self._environment().compile_text(source)

@@ -6,39 +6,8 @@ import json
 
 import pytest
 
-from converge import catalog, kinds, profile
-from converge.compile import compile_profile
-from converge.errors import ConvergeError, ProfileError
-from converge.facts import Facts
-from converge.system import System
-from unit.sample import install
-
-
-@pytest.fixture
-def make(tmp_path, monkeypatch):
-    """Return a function that compiles files {name: text}, the first one being the profile."""
-    install(monkeypatch)
-    monkeypatch.setitem(kinds.BUILT_IN, "thing", "unit.sample:ThingProvider")
-    monkeypatch.setitem(kinds.BUILT_IN, "other", "unit.sample:OtherProvider")
-
-    def read(path):
-        try:
-            with open(path, "rb") as file:
-                return path, file.read()
-        except OSError as error:
-            raise ConvergeError(f"there is no {path}") from error
-
-    def build(text, variables=None, **files):
-        (tmp_path / "p.yaml").write_text(text)
-        for name, content in files.items():
-            path = tmp_path / name.replace("__", "/").replace("_yaml", ".yaml")
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(content)
-        loaded = profile.load(str(tmp_path / "p.yaml"), read)
-        facts = Facts(System(str(tmp_path)).read_only())
-        return compile_profile(loaded, facts, variables or {}, read, [])
-
-    return build
+from converge import catalog
+from converge.errors import ProfileError
 
 
 def problems(caught):
