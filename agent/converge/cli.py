@@ -48,6 +48,7 @@ _COMMANDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "kinds": (
         "list the kinds of resources, or describe one", {"kind": {"nargs": "?", "metavar": "KIND"}}
     ),
+    "bundle": ("make, sign and verify bundles of profiles: converge bundle --help", {}),
     "explain": (
         "tell where a resource comes from, what it waits for and how it is",
         {"resource": {"metavar": "KIND:NAME"}},
@@ -141,6 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["bundle"]:
+        from converge.bundle import command as bundles
+
+        return bundles.main(words[1:])
     from converge import commands, config
 
     options = vars(parser().parse_args(words))
@@ -153,8 +158,8 @@ def _dispatch(words: list[str]) -> int:
     if command and run_once:
         raise UsageError(f"--once and `{command}` are two commands", "give one of them")
     ready = options.pop("ready_fd", -1)
-    if command == "exec":
-        raise UsageError("`exec` is the first word", "converge exec [OPTIONS] -- COMMAND …")
+    if command in ("bundle", "exec"):
+        raise UsageError(f"`{command}` is the first word", f"converge {command} …")
     if command == "trigger":
         own["wait"] = options.pop("wait", None) is not None
     if not command and not run_once:

@@ -68,39 +68,13 @@ def options(flags: Mapping[str, Any], *, ready: int = -1) -> bytes:
 
 
 def share(settings: Settings) -> float:
-    """Return the place of this container's slot in the interval, 0 to 1, the same at each start.
-
-    From the machine id, else the host name, else the container's id (its own cgroup or mounts).
-    """
+    """Return the place of this container's slot in the interval, 0 to 1, the same at each start."""
     import hashlib
 
-    name = _line(os.path.join(settings.root, "etc/machine-id"))
-    if not name or name == "uninitialized":
-        name = os.uname().nodename
-    if name in ("", "localhost", "(none)"):
-        name = _container_id()
-    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+    from converge.identity import identity
+
+    digest = hashlib.sha256(identity(settings.root).encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
-
-
-def _container_id() -> str:
-    """Return the 64 hexadecimal digits that engines put into the paths of a container's mounts."""
-    import re
-
-    found = re.search(r"[0-9a-f]{64}", _line("/proc/self/cgroup", 4096) + _mounts())
-    return found[0] if found else ""
-
-
-def _mounts() -> str:
-    return _line("/proc/self/mountinfo", 1 << 20)
-
-
-def _line(path: str, most: int = 256) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read(most).strip()
-    except OSError:
-        return ""
 
 
 def _open_missing_descriptors() -> None:
