@@ -1,7 +1,8 @@
 """The compiled catalog, kept in the state directory: a run that finds it good compiles nothing.
 
-It is good if every file, var and fact that it was made from is as it was, and the agent too. The
-file has a checksum (converge.store) and lies in a directory that is the agent's alone.
+It is good if every file, var and fact that it was made from is as it was, what was not there is
+still not there, and the agent is the same. The file has a checksum (converge.store) and lies in a
+directory that is the agent's alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from converge import __version__, catalog
-from converge.errors import ConvergeError
+from converge.errors import ConvergeError, MissingError
 
 if TYPE_CHECKING:
     from converge.config import Settings
@@ -41,6 +42,8 @@ def load(
     """Return the kept catalog if it is still that of these settings; None: compile it."""
     kept = _kept(state, settings)
     if kept is None or not _same_files(kept.inputs["files"], read):
+        return None
+    if not all(_still_absent(path, read) for path in kept.inputs.get("absent", ())):
         return None
     wanted = kept.inputs["facts"]
     try:
@@ -84,6 +87,16 @@ def _same_files(digests: dict[str, str], read: Read) -> bool:
     except ConvergeError:
         return False
     return True
+
+
+def _still_absent(path: str, read: Read) -> bool:
+    try:
+        read(path)
+    except MissingError:
+        return True
+    except ConvergeError:
+        return False
+    return False
 
 
 def _plain(data: Any) -> Any:

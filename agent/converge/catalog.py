@@ -31,7 +31,10 @@ class Resource(Record):
 
 
 class Catalog(Record):
-    """All resources, wave by wave. `inputs` tells what it was compiled from."""
+    """All resources, wave by wave. `inputs` tells what it was compiled from:
+
+    `files` (path → digest), `absent` (paths of layers that are not there) and `facts`.
+    """
 
     profile: str
     source: str

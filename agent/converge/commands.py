@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from converge import stopping
-from converge.errors import ConvergeError, Problem, ProfileError, UsageError
+from converge.errors import ConvergeError, MissingError, Problem, ProfileError, UsageError
 from converge.output import Painter, print_report
 from converge.textdiff import escaped
 
@@ -65,6 +65,8 @@ def _read(path: str) -> tuple[str, bytes]:
     try:
         with open(path, "rb") as file:
             return os.path.realpath(path), file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingError(f"there is no {path}") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 

@@ -34,21 +34,29 @@ def compile_profile(
     `variables` (from flags and the environment) override the profile's. `read` gives a file of the
     profile's folder. `own` are the agent's own paths, which no resource may remove.
     """
-    from converge.template import Templates, Variables
+    from converge import layers
+    from converge.template import Templates
 
-    names = Variables({**profile.vars, **variables}, {"facts": facts})
-    compiler = _Compiler(profile, Templates(), names, read, own)
+    templates = Templates()
+    gathered = layers.gather(profile, facts, variables, templates, read)
+    names = gathered.variables(facts, templates)
+    compiler = _Compiler(profile, templates, names, read, own)
     for declaration in profile.declarations:
         compiler.add(declaration)
     compiler.stop_if_wrong()
     resources = link(compiler.compiled, compiler.problem)
     compiler.stop_if_wrong()
-    digests = {path: hashlib.sha256(data).hexdigest() for path, data in profile.files.items()}
+    files = {**profile.files, **gathered.files}
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     return catalog.Catalog(
         profile=profile.name,
         source=profile.folder,
         resources=tuple(resources),
-        inputs={"files": {**digests, **compiler.sources}, "facts": facts.used()},
+        inputs={
+            "files": {**digests, **compiler.sources},
+            "absent": gathered.absent,
+            "facts": facts.used(),
+        },
     )
 
 
@@ -214,14 +222,9 @@ class _Compiler:
         remedy: str = "",
     ) -> None:
         """Note one more problem, at a place of the declaration."""
-        line, column = declaration.place(*place)
-        file = declaration.document.file
-        if (file, line, column, message) in self._told:  # of another item of a `for_each`
-            return
-        self._told.add((file, line, column, message))
-        self.problems.append(
-            Problem(
-                message=message, file=file, line=line, column=column,
-                resource=resource, remedy=remedy,
-            )
-        )  # fmt: skip
+        path = ("resources", declaration.index, *place)
+        found = declaration.document.problem(path, message, remedy, resource)
+        mark = (found.file, found.line, found.column, message)
+        if mark not in self._told:  # of another item of a `for_each`
+            self._told.add(mark)
+            self.problems.append(found)

@@ -47,6 +47,10 @@ class UsageError(ConvergeError):
     """The command or the settings make no sense: exit 1, nothing touched."""
 
 
+class MissingError(UsageError):
+    """There is no such file: exit 1, nothing touched, unless it may be missing."""
+
+
 class ProfileError(ConvergeError):
     """The profile is wrong: exit 1, nothing touched. Holds every problem that was found."""
 

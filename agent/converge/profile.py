@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import ConvergeError, Problem, ProfileError, close_match
+from converge.merging import STRATEGIES
+from converge.origins import Origin, name_problem
 from converge.record import Record
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     Read = Callable[[str], tuple[str, bytes]]  # path → (real path, content); raises ConvergeError
 
-KEYS = ("profile", "description", "include", "vars", "resources")
+KEYS = ("profile", "description", "include", "vars", "layers", "merge", "resources")
 _MOST_FILES = 200
 
 
@@ -33,12 +35,26 @@ class Declaration(Record):
         return self.document.place(("resources", self.index, *path))
 
 
+class Layer(Record):
+    """One item of `layers` as it was written: the name of a file, which may be a template."""
+
+    name: str
+    document: Document
+    path: tuple[str | int, ...]
+
+
 class Profile(Record):
-    """All files of a profile, merged: later vars win, resources in order."""
+    """All files of a profile, put together; resources in order.
+
+    `values` has, of each var, a value from each file that sets it, weak to strong. `layers` are
+    strong to weak. `merge` names the strategy of vars that are merged.
+    """
 
     name: str
     folder: str
-    vars: dict[str, Any]
+    values: dict[str, list[Origin]]
+    layers: list[Layer]
+    merge: dict[str, str]
     declarations: list[Declaration]
     files: dict[str, bytes]  # real path → content, of every file read
 
@@ -52,7 +68,9 @@ def load(path: str, read: Read) -> Profile:
     return Profile(
         name=loader.name or os.path.basename(path).rpartition(".")[0],
         folder=loader.folder,
-        vars=loader.vars,
+        values=loader.values,
+        layers=loader.layers,
+        merge=loader.merge,
         declarations=loader.declarations,
         files=loader.files,
     )
@@ -64,7 +82,9 @@ class _Loader:
         self.folder = os.path.dirname(top)
         self.read = read
         self.name = ""
-        self.vars: dict[str, Any] = {}
+        self.values: dict[str, list[Origin]] = {}
+        self.layers: list[Layer] = []
+        self.merge: dict[str, str] = {}
         self.declarations: list[Declaration] = []
         self.files: dict[str, bytes] = {}
         self.problems: list[Problem] = []
@@ -108,20 +128,31 @@ class _Loader:
             self._problem(document, ("profile",), "`profile` is a name, a string")
         elif path == self.top:
             self.name = name or ""
-        variables = data.get("vars")
-        if isinstance(variables, dict):
-            self._take_vars(document, variables)
-        elif variables is not None:
-            self._problem(document, ("vars",), "`vars` is a mapping")
+        source = "profile" if path == self.top else "include"
+        for variable, value in self._mapping(document, data, "vars"):
+            origin = Origin(value=value, source=source, document=document, path=("vars", variable))
+            self.values.setdefault(variable, []).append(origin)
+        layers = [
+            self._layer(document, i, text) for i, text in self._list(document, data, "layers")
+        ]
+        self.layers = [*layers, *self.layers]  # those of what is included are weaker
+        for variable, strategy in self._mapping(document, data, "merge"):
+            self.merge[variable] = self._strategy(document, variable, strategy)
         for i, item in self._list(document, data, "resources"):
             self._declare(document, i, item)
 
-    def _take_vars(self, document: Document, variables: dict[str, Any]) -> None:
-        for name in variables:
-            if not name.isidentifier() or name == "facts":
-                remedy = "use letters, digits and `_`; `facts` is taken"
-                self._problem(document, ("vars", name), f"`{name}` cannot name a var", remedy)
-        self.vars.update(variables)
+    def _layer(self, document: Document, i: int, name: Any) -> Layer:
+        if not isinstance(name, str) or not name:
+            message = "a layer is the name of a file, which may be a template"
+            self._problem(document, ("layers", i), message)
+        return Layer(name=str(name), document=document, path=("layers", i))
+
+    def _strategy(self, document: Document, variable: str, strategy: Any) -> str:
+        if strategy not in STRATEGIES:
+            remedy = close_match(str(strategy), STRATEGIES)
+            message = f"{strategy!r} is not one of {', '.join(STRATEGIES)}"
+            self._problem(document, ("merge", variable), message, remedy)
+        return str(strategy)
 
     def _include(self, document: Document, path: str, i: int, name: Any) -> None:
         place = ("include", i)
@@ -171,12 +202,21 @@ class _Loader:
         elif value is not None:
             self._problem(document, (key,), f"`{key}` is a list")
 
+    def _mapping(
+        self, document: Document, data: dict[str, Any], key: str
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield the entries of a mapping whose keys are names of vars."""
+        value = data.get(key)
+        if value is not None and not isinstance(value, dict):
+            self._problem(document, (key,), f"`{key}` is a mapping")
+            return
+        for name, item in (value or {}).items():
+            message, remedy = name_problem(name)
+            if message:
+                self._problem(document, (key, name), message, remedy)
+            yield name, item
+
     def _problem(
         self, document: Document, place: tuple[str | int, ...], message: str, remedy: str = ""
     ) -> None:
-        line, column = document.place(place)
-        self.problems.append(
-            Problem(
-                message=message, file=document.file, line=line, column=column, remedy=remedy
-            )
-        )  # fmt: skip
+        self.problems.append(document.problem(place, message, remedy))

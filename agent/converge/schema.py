@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TEMPLATE = {"$ref": "#/$defs/template"}
+_VAR = {"pattern": r"^[^\W\d]\w*$", "not": {"const": "facts"}}
 _KEYS: dict[str, Any] = {
     "profile": {"type": "string", "description": "The name of the profile."},
     "description": {"type": "string", "description": "What the profile is for."},
@@ -18,8 +19,21 @@ _KEYS: dict[str, Any] = {
     },
     "vars": {
         "type": "object",
-        "propertyNames": {"pattern": r"^[^\W\d]\w*$", "not": {"const": "facts"}},
+        "propertyNames": _VAR,
         "description": "Values that templates use, by name.",
+    },
+    "layers": {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1},
+        "description": "Files of vars, the strongest first: paths relative to the profile's folder, "
+        "which may be templates. What is not there is left out.",
+    },
+    "merge": {
+        "type": "object",
+        "propertyNames": _VAR,
+        "additionalProperties": {"enum": ["first", "unique", "deep"]},
+        "description": "How the values of a var from several files become one: the strongest counts "
+        "(first), all items of lists (unique), mappings key by key (deep).",
     },
 }
 

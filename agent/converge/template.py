@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import ConvergeError
+from converge.merging import Merged
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -109,8 +110,9 @@ class Templates:
 class Variables(Mapping[str, Any]):
     """The names that templates see: vars, each rendered when it is first used, and base names.
 
-    `raw` is plain data that may hold templates; `base` is taken as it is (facts may be a lazy
-    mapping) and comes second. Raises TemplateError for a var that cannot be rendered.
+    `raw` is plain data that may hold templates, or Merged; `base` is taken as it is (facts may be a
+    lazy mapping) and comes second. `place_of` tells where a var is set. Raises TemplateError for
+    a var that cannot be rendered.
     """
 
     def __init__(
@@ -118,10 +120,12 @@ class Variables(Mapping[str, Any]):
         raw: Mapping[str, Any],
         base: Mapping[str, Any] | None = None,
         templates: Templates | None = None,
+        place_of: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._raw = raw
         self._base = base or {}
         self._templates = templates or Templates()
+        self._place_of = place_of
         self._rendered: dict[str, Any] = {}
         self._open: list[str] = []
 
@@ -135,15 +139,30 @@ class Variables(Mapping[str, Any]):
             raise TemplateError(f"the var `{name}` refers to itself: {loop}")
         self._open.append(name)
         try:
-            self._rendered[name] = self._templates.value(self._raw[name], self)
+            self._rendered[name] = self._render(self._raw[name])
         except TemplateError as error:
             if "the var `" in error.message:
                 raise
-            message = f"in the var `{name}`: {error.message}"
+            place = self._place_of(name)
+            message = f"in the var `{name}`{place and f' ({place})'}: {error.message}"
             raise TemplateError(message, error.path, error.remedy, error.line) from error
         finally:
             self._open.pop()
         return self._rendered[name]
+
+    def used(self) -> set[str]:
+        """Return the vars that were asked for until now, by themselves or by others."""
+        return set(self._rendered)
+
+    def _render(self, raw: Any) -> Any:
+        if not isinstance(raw, Merged):
+            return self._templates.value(raw, self)
+        try:
+            return raw.value(lambda value: self._templates.value(value, self))
+        except TemplateError:
+            raise
+        except ConvergeError as error:
+            raise TemplateError(str(error.args[0]), (), error.remedy) from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._raw or name in self._base

@@ -20,7 +20,7 @@ import errno
 import os
 import stat
 
-from converge.errors import ConvergeError, UsageError
+from converge.errors import ConvergeError, MissingError, UsageError
 
 _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -36,8 +36,8 @@ class UntrustedError(ConvergeError):
 def read(path: str, limit: int = 1 << 20) -> tuple[str, bytes]:
     """Return (the path without symbolic links, the content) of a file of at most `limit` bytes.
 
-    Raises UntrustedError, which names the step that is at fault; UsageError if there is no such
-    file, or it is no regular file, too large or not readable.
+    Raises UntrustedError, which names the step that is at fault; MissingError if there is no such
+    file, UsageError if it is no regular file, too large or not readable.
     """
     walk = _Walk(path)
     try:
@@ -211,5 +211,5 @@ def _content(fd: int, path: str, limit: int) -> bytes:
 
 def _unreadable(path: str, error: OSError) -> ConvergeError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return UsageError(f"there is no {path}")
+        return MissingError(f"there is no {path}")
     return UsageError(f"{path} cannot be read: {error.strerror}")

@@ -30,7 +30,7 @@ class Watching:
 
     def choose(self, catalog: Catalog) -> set[str] | None:
         """Return the ids that the drifted paths touch, and what depends on them; None: all."""
-        self.files = [*catalog.inputs["files"]]
+        self.files = [*catalog.inputs["files"], *catalog.inputs.get("absent", ())]
         if not self.drifted:
             return None
         found: set[str] = set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from converge import yamltext
+from converge.errors import Problem
 from converge.places import find, pack, unpack
 from converge.record import Record
 from converge.yamlbuild import Builder
@@ -48,6 +49,16 @@ class Document(Record):
     def value_place(self, path: tuple[str | int, ...] = ()) -> tuple[int, int]:
         """Return (line, column) of a value, where `place` gives that of its key."""
         return unpack(find(self.data, self.places, path)[1])
+
+    def problem(
+        self, path: tuple[str | int, ...], message: str, remedy: str = "", resource: str = ""
+    ) -> Problem:
+        """Return a problem at the place of an entry."""
+        line, column = self.place(path)
+        return Problem(
+            message=message, file=self.file, line=line, column=column,
+            resource=resource, remedy=remedy,
+        )  # fmt: skip
 
 
 def load(data: bytes, file: str) -> Document:

@@ -6,8 +6,8 @@ import pytest
 
 from converge import kinds, profile
 from converge.compile import compile_profile
-from converge.errors import ConvergeError
 from converge.facts import Facts
+from converge.runner import trusted_read
 from converge.system import System
 from unit.sample import install
 
@@ -19,21 +19,14 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setitem(kinds.BUILT_IN, "thing", "unit.sample:ThingProvider")
     monkeypatch.setitem(kinds.BUILT_IN, "other", "unit.sample:OtherProvider")
 
-    def read(path):
-        try:
-            with open(path, "rb") as file:
-                return path, file.read()
-        except OSError as error:
-            raise ConvergeError(f"there is no {path}") from error
-
     def build(text, variables=None, **files):
         (tmp_path / "p.yaml").write_text(text)
         for name, content in files.items():
             path = tmp_path / name.replace("__", "/").replace("_yaml", ".yaml")
             path.parent.mkdir(exist_ok=True)
             path.write_text(content)
-        loaded = profile.load(str(tmp_path / "p.yaml"), read)
+        loaded = profile.load(str(tmp_path / "p.yaml"), trusted_read)
         facts = Facts(System(str(tmp_path)).read_only())
-        return compile_profile(loaded, facts, variables or {}, read, [])
+        return compile_profile(loaded, facts, variables or {}, trusted_read, [])
 
     return build
