@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
-def main() -> None:
+
+def main() -> NoReturn:
     """Run the command line, isolated from PYTHON* variables, the user's site and the directory."""
     if not sys.flags.isolated:
-        argv = [sys.executable, "-I", "-m", "converge", *sys.argv[1:]]
+        argv = [sys.executable, "-I", __file__, *sys.argv[1:]]
         os.execv(sys.executable, argv)  # noqa: S606  the same program, isolated
     if sys.argv[1:2] == ["exec"]:
         from converge.entrypoint import main as become
 
         sys.exit(become(sys.argv[2:]))
     from converge.cli import main as run
+    from converge.stopping import leave
 
-    sys.exit(run())
+    leave(run())
 
 
 if __name__ == "__main__":

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 
-_TEMPORARY = re.compile(r"\.converge-[0-9a-f]{32}\.tmp")
+_HEAD, _TAIL, _DIGITS = ".converge-", ".tmp", 32
 
 
 def temporary_name() -> str:
     """Return a name that nobody can predict (128 random bits)."""
-    return f".converge-{os.urandom(16).hex()}.tmp"
+    return f"{_HEAD}{os.urandom(_DIGITS // 2).hex()}{_TAIL}"
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a name is one that `temporary_name` gives."""
+    middle = name.removeprefix(_HEAD).removesuffix(_TAIL)
+    whole = len(middle) == _DIGITS and name == f"{_HEAD}{middle}{_TAIL}"
+    return whole and not middle.strip("0123456789abcdef")
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -84,7 +90,7 @@ def sweep(folder_fd: int) -> int:
     """Remove what a killed run left staged here; return how many. Call it only under the lock."""
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder_fd)
     try:
-        names = [name for name in os.listdir(fd) if _TEMPORARY.fullmatch(name)]
+        names = [name for name in os.listdir(fd) if is_temporary(name)]
         return sum(discard(fd, name) for name in names)
     finally:
         os.close(fd)

@@ -8,14 +8,15 @@ The store is capped by bytes and by age; the first backup of a path (the origina
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
-from typing import Any
 
-from converge import atomic
+from converge import atomic, jsontext
 from converge.errors import ApplyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _CHUNK = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -68,6 +69,8 @@ class Backups:
                 data = file.read()
         except OSError as error:
             raise ApplyError(f"the backup {digest} cannot be read: {error.strerror}") from error
+        import hashlib
+
         if hashlib.sha256(data).hexdigest() != digest:
             raise ApplyError(f"the backup {digest} is damaged")
         return data
@@ -82,7 +85,7 @@ class Backups:
         found = []
         for line in lines:
             try:
-                entry = json.loads(line)
+                entry = jsontext.loads(line)
                 names = isinstance(entry["path"], str) and isinstance(entry["digest"], str)
                 if names and entry["size"] >= 0 and entry["time"] > 0:
                     found.append(entry)
@@ -126,7 +129,7 @@ class Backups:
     def _rewrite(self, entries: list[dict[str, Any]], digests: set[str]) -> None:
         folder_fd = os.open(self.folder, _FOLDER)
         try:
-            text = "".join(json.dumps(entry) + "\n" for entry in entries)
+            text = "".join(jsontext.dumps(entry) + "\n" for entry in entries)
             atomic.replace(folder_fd, "index", text.encode())
         finally:
             os.close(folder_fd)
@@ -161,6 +164,8 @@ class Backups:
 
     def _copy(self, fd: int, copy_fd: int) -> tuple[str, int]:
         os.lseek(fd, 0, os.SEEK_SET)
+        import hashlib
+
         sha, size = hashlib.sha256(), 0
         while chunk := os.read(fd, _CHUNK):
             size += len(chunk)
@@ -176,7 +181,7 @@ class Backups:
         try:
             end = os.fstat(fd).st_size
             torn = end and os.pread(fd, 1, end - 1) != b"\n"  # by a full disk or a kill
-            atomic.write_all(fd, (b"\n" if torn else b"") + json.dumps(entry).encode() + b"\n")
+            atomic.write_all(fd, (b"\n" if torn else b"") + jsontext.dumps(entry).encode() + b"\n")
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -7,15 +7,16 @@ directory that is the agent's alone.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
-from converge import __version__, catalog
+from converge import __version__, catalog, digests, jsontext
 from converge.errors import ConvergeError, MissingError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from converge.config import Settings
     from converge.facts import Facts
     from converge.profile import Read
@@ -78,11 +79,11 @@ def _kept(state: StateDirectory, settings: Settings) -> catalog.Catalog | None:
         return None
 
 
-def _same_files(digests: dict[str, str], read: Read) -> bool:
+def _same_files(known: dict[str, str], read: Read) -> bool:
     try:
-        for path, digest in digests.items():
+        for path, digest in known.items():
             real, data = read(path)
-            if real != path or hashlib.sha256(data).hexdigest() != digest:
+            if real != path or digests.of(data) != digest:
                 return False
     except ConvergeError:
         return False
@@ -101,14 +102,10 @@ def _still_absent(path: str, read: Read) -> bool:
 
 def _plain(data: Any) -> Any:
     """Return data as it is after a way through JSON (tuples are lists)."""
-    import json
-
-    return json.loads(json.dumps(data))
+    return jsontext.loads(jsontext.dumps(data))
 
 
 def identity(compiled: catalog.Catalog) -> str:
     """Return a digest that tells one catalog from another by what it was made from."""
-    import json
-
-    text = json.dumps([compiled.source, compiled.inputs], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = jsontext.dumps([compiled.source, compiled.inputs], sort_keys=True)
+    return digests.of(text.encode())[:16]

@@ -6,9 +6,11 @@ or Jinja2.
 
 from __future__ import annotations
 
-from typing import Any
-
 from converge.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION = 1
 

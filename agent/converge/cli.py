@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
 
-from converge import __version__
+from converge import words as plain_words
 from converge.errors import ConvergeError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from argparse import ArgumentParser
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn
 
+_HIDDEN = "==SUPPRESS=="  # argparse.SUPPRESS
 _OWN = ("sources", "kind", "resource", "reason", "start_only")  # of one command alone
 _EPILOG = """exit codes: 0 converged; 1 could not run, nothing touched; 2 changes were made
 (--detailed-exitcodes) or drift was found (plan); 4 some resources failed or cannot be managed
@@ -56,37 +58,8 @@ _COMMANDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
 }  # fmt: skip
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that raises for wrong usage: the exit code is 1, as for all that could not run."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}", f"see `{self.prog} --help`")
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    common = _common()
-    top = _Parser(
-        prog="converge",
-        parents=[common],
-        epilog=_EPILOG,
-        description="Keep a container as its profile declares it.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--version", action="version", version=f"converge {__version__}")
-    top.add_argument("--once", action="store_true", help="converge once and exit")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, (text, arguments) in _COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text, parents=[common])
-        for argument, about in arguments.items():
-            command.add_argument(argument, **about)
-    return top
-
-
-def _common() -> _Parser:
-    """Return the options that every command takes, before or after its name."""
-    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    add = common.add_argument
+def options(add: Callable[..., object]) -> None:
+    """Call `add`, as argparse's add_argument, for each option of every command."""
     add("--profile", metavar="FILE", help="the profile (/etc/converge/profile.yaml)")
     add("--root", metavar="DIR", help="treat DIR as the root of the file system")
     add("--var", metavar="NAME=VALUE", action="append", help="set a var of the profile")
@@ -113,9 +86,15 @@ def _common() -> _Parser:
     add("--log-format", choices=("logfmt", "json"), help="of the resident agent's log (logfmt)")
     add("--log-to", choices=("stderr", "syslog"), help="where the resident agent logs to (stderr)")
     add("--metrics-listen", metavar="ADDRESS", help="loopback HOST:PORT or unix:/PATH for metrics")
-    add("--ready-fd", type=int, help=argparse.SUPPRESS)
+    add("--ready-fd", type=int, help=_HIDDEN)
     add("--runtime-dir", metavar="DIR", help="where the lock is (/run/converge)")
-    return common
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the whole command line, which words help and what is wrong."""
+    from converge import usage
+
+    return usage.parser(options, _COMMANDS, _EPILOG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,6 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def parse(words: list[str]) -> dict[str, Any]:
+    """Return what a command line says, by name. Raises UsageError."""
+    return plain_words.read(words, options, _COMMANDS) or vars(parser().parse_args(words))
+
+
 def _dispatch(words: list[str]) -> int:
     if words[:1] == ["bundle"]:
         from converge.bundle import command as bundles
@@ -148,23 +132,23 @@ def _dispatch(words: list[str]) -> int:
         return bundles.main(words[1:])
     from converge import commands, config
 
-    options = vars(parser().parse_args(words))
-    command, run_once = options.pop("command"), options.pop("once")
-    own: dict[str, Any] = {name: options.pop(name) for name in _OWN if name in options}
-    if "var" in options:
-        options["vars"] = dict(config.parse_var(text) for text in options.pop("var"))
-    if "tags" in options:
-        options["tags"] = tuple(tag for tag in options["tags"].split(",") if tag)
+    given = parse(words)
+    command, run_once = given.pop("command"), given.pop("once")
+    own: dict[str, Any] = {name: given.pop(name) for name in _OWN if name in given}
+    if "var" in given:
+        given["vars"] = dict(config.parse_var(text) for text in given.pop("var"))
+    if "tags" in given:
+        given["tags"] = tuple(tag for tag in given["tags"].split(",") if tag)
     if command and run_once:
         raise UsageError(f"--once and `{command}` are two commands", "give one of them")
-    ready = options.pop("ready_fd", -1)
+    ready = given.pop("ready_fd", -1)
     if command in ("bundle", "exec"):
         raise UsageError(f"`{command}` is the first word", f"converge {command} …")
     if command == "trigger":
-        own["wait"] = options.pop("wait", None) is not None
+        own["wait"] = given.pop("wait", None) is not None
     if not command and not run_once:
-        _stay(options, ready)
-    settings = config.load(options, os.environ)
+        _stay(given, ready)
+    settings = config.load(given, os.environ)
     action = getattr(commands, "once" if run_once else command)
     code: int = action(settings, **own)
     return code

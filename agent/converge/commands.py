@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING, Any
 
 from converge import stopping
 from converge.errors import ConvergeError, MissingError, Problem, ProfileError, UsageError
 from converge.output import Painter, print_report
 from converge.textdiff import escaped
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from converge.config import Settings
 
@@ -220,6 +220,8 @@ def _show(report: dict[str, Any], settings: Settings) -> None:
 
 
 def _print_json(data: Any) -> None:
+    import json
+
     _say(json.dumps(data, indent=2, ensure_ascii=True))
 
 

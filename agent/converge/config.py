@@ -7,16 +7,16 @@ some for every service (CONVERGE_PORT, CONVERGE_SERVICE_HOST).
 
 from __future__ import annotations
 
-import json
 import os
-from typing import TYPE_CHECKING, Any
 
 from converge.errors import Problem, UsageError
 from converge.record import Record
-from converge.setting_checks import CHECKS, PATHS, VAR
+from converge.setting_checks import CHECKS, PATHS, is_var
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 FILE = "/etc/converge/agent.yaml"
 PREFIX = "CONVERGE_"
@@ -85,8 +85,10 @@ def parse_var(text: str) -> tuple[str, Any]:
 
     Raises UsageError.
     """
+    import json
+
     name, equals, value = text.partition("=")
-    if not equals or not VAR.fullmatch(name):
+    if not equals or not is_var(name):
         raise UsageError(
             f"--var {text!r} is not NAME=VALUE", "a name has letters, digits and underscores"
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from converge.provider import Change, FieldChange, Spec, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def difference(

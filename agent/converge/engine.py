@@ -6,14 +6,14 @@ that reading is believed. See ARCHITECTURE.md for the walk-through.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from converge import outcome, stopping
 from converge.errors import BatchError, CannotManageError, ConvergeError, StoppedError
 from converge.inspection import Inspection, Item, by_kind, explain
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+    from typing import Any
 
     from converge.catalog import Catalog
     from converge.kinds import AnyProvider

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from _collections_abc import Mapping  # collections costs a millisecond of every start
 
+from converge import digests, jsontext
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from converge.read_only import ReadOnlySystem
 
@@ -36,7 +39,7 @@ PERFMON BPF CHECKPOINT_RESTORE
 """.split()  # noqa: SIM905  one line for each of forty would be harder to check
 
 
-class Facts(Mapping[str, Any]):
+class Facts(Mapping[str, "Any"]):
     """The facts by name, as plain data (dict, list, str, int, float, bool, None).
 
     `environment` holds values that may be secrets: whoever shows facts masks it.
@@ -77,10 +80,7 @@ class Facts(Mapping[str, Any]):
 
 
 def _digest(value: Any) -> str:
-    import hashlib
-    import json
-
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return digests.of(jsontext.dumps(value, sort_keys=True).encode())
 
 
 def os_release(text: str) -> dict[str, str]:

@@ -6,15 +6,16 @@ agent says of itself.
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING, Any
 
 from converge import client, standing
 from converge import state as states
 from converge.errors import ConvergeError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from converge.config import Settings
 
 
@@ -49,6 +50,8 @@ def show(wrong: list[str], settings: Settings) -> int:
 
     plain: dict[str, Any] = {"version": 1, "healthy": not wrong, "problems": wrong}
     if settings.json:
+        import json
+
         sys.stdout.write(json.dumps(plain) + "\n")
     elif not settings.quiet:
         sys.stdout.write("".join(f"{escaped(line)}\n" for line in wrong or ["healthy"]))

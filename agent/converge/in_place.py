@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from converge.attributes import change_attributes
 from converge.errors import ApplyError
 from converge.regular import WRITING, open_regular, overwrite, read_all
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -43,8 +43,7 @@ def write_in_place(
             if new.backup:
                 keep(new.path, fd)
             if new.validate:
-                with journal.staged(content) as staged:
-                    new.validate(staged)
+                journal.show(content, new.validate)
             _journalled(fd, old, content, new, journal)
         change_attributes(fd, new.uid, new.gid, new.mode)
     finally:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from converge import kinds, outcome
 from converge.diff import difference
 from converge.errors import ConvergeError
 from converge.provider import Change, Spec, Unmanageable
 from converge.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
+    from typing import Any
 
     from converge.catalog import Catalog, Resource
     from converge.kinds import AnyProvider

@@ -10,16 +10,14 @@ the start of a run was interrupted: the old content is put back before anything 
 from __future__ import annotations
 
 import errno
-import json
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from converge import atomic
+from converge import atomic, digests, jsontext
 from converge.errors import ConvergeError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # The mount has gone with what was half-written in it, or is no regular file any more.
@@ -40,7 +38,7 @@ class Journal:
         """Note that `path`, whose content is `old`, is about to be written in place."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         entry = os.urandom(8).hex()
-        note = json.dumps({"path": path, "digest": _digest(old)})
+        note = jsontext.dumps({"path": path, "digest": digests.of(old)})
         folder_fd = os.open(self.folder, _FOLDER)
         try:
             atomic.replace(folder_fd, f"{entry}.old", old)
@@ -59,15 +57,14 @@ class Journal:
         finally:
             os.close(folder_fd)
 
-    @contextmanager
-    def staged(self, content: bytes) -> Iterator[str]:
-        """Lend a path at which `content` lies while it is looked at."""
+    def show(self, content: bytes, look: Callable[[str], None]) -> None:
+        """Call `look` with a path at which `content` lies meanwhile."""
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         folder_fd = os.open(self.folder, _FOLDER)
         name = atomic.temporary_name()
         try:
             atomic.replace(folder_fd, name, content)
-            yield os.path.join(self.folder, name)
+            look(os.path.join(self.folder, name))
         finally:
             atomic.discard(folder_fd, name)
             os.close(folder_fd)
@@ -111,11 +108,11 @@ class Journal:
 
     def _load(self, entry: str) -> tuple[str, bytes]:
         with open(os.path.join(self.folder, f"{entry}.json"), encoding="utf-8") as file:
-            note = json.load(file)
+            note = jsontext.loads(file.read())
         path: str = note["path"]
         with open(os.path.join(self.folder, f"{entry}.old"), "rb") as content:
             old = content.read()
-        if _digest(old) != note["digest"]:
+        if digests.of(old) != note["digest"]:
             raise ValueError("the old content is not what it was")
         return path, old
 
@@ -131,9 +128,3 @@ class Journal:
                     atomic.discard(folder_fd, name)
         finally:
             os.close(folder_fd)
-
-
-def _digest(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()

@@ -7,11 +7,14 @@ other kind is looked up in the entry-point group `converge.kinds` (value: the pr
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
-from converge.provider import Provider
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-AnyProvider = Provider[Any, Any]
+    from converge.provider import Provider
+
+    AnyProvider = Provider[Any, Any]
 
 BUILT_IN = {
     "directory": "converge_resources.directory:DirectoryProvider",

@@ -12,14 +12,9 @@ import errno
 import fcntl
 import os
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from converge import private
 from converge.errors import LockedError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PAUSE = 0.05  # seconds between two tries
@@ -38,28 +33,40 @@ def runtime_directory(explicit: str | None, root: str = "/") -> str | None:
     return private.choose(explicit, candidates, "CONVERGE_RUNTIME_DIR", create=True)[0]
 
 
-@contextmanager
-def hold(folder: str, wait: float = 0.0) -> Iterator[None]:
+def hold(folder: str, wait: float = 0.0) -> _Hold:
     """Hold the lock of a private directory, waiting for it up to `wait` seconds.
 
     The directory is made if need be. Raises LockedError if another run keeps the lock, UsageError
     if the directory is not ours alone or cannot be locked. A program that is started meanwhile does
-    not inherit the lock.
+    not inherit the lock. To be used in a `with`.
     """
-    private.make(folder, "the lock")
-    try:
-        fd = os.open(os.path.join(folder, "lock"), _OPEN, 0o600)
-    except OSError as error:
-        raise UsageError(f"{folder}/lock cannot be opened: {error.strerror}") from error
-    try:
-        _take(fd, folder, time.monotonic() + wait)
+    return _Hold(folder, wait)
+
+
+class _Hold:
+    def __init__(self, folder: str, wait: float) -> None:
+        self._folder = folder
+        self._wait = wait
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        private.make(self._folder, "the lock")
         try:
-            _sign(fd)
-            yield
+            self._fd = os.open(os.path.join(self._folder, "lock"), _OPEN, 0o600)
+        except OSError as error:
+            raise UsageError(f"{self._folder}/lock cannot be opened: {error.strerror}") from error
+        try:
+            _take(self._fd, self._folder, time.monotonic() + self._wait)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        _sign(self._fd)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # a child between fork and exec has a copy still
         finally:
-            fcntl.flock(fd, fcntl.LOCK_UN)  # a child between fork and exec still has a copy of it
-    finally:
-        os.close(fd)
+            os.close(self._fd)
 
 
 def _take(fd: int, folder: str, deadline: float) -> None:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 MOST_BYTES = 4000  # with the line feed
 _LEVELS = {"changed": "info", "would_change": "info", "skipped": "info"}

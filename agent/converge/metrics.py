@@ -8,12 +8,13 @@ that cannot be right are started again, which Prometheus takes for a restart. Th
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
 
 from converge import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
     Sample = tuple[str, Mapping[str, str], float]  # what is added to the name, labels, value
 

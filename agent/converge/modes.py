@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
-_CLAUSE = re.compile(r"([ugoa]*)([-+=])([rwxXst]*)")
+_CLAUSE = r"([ugoa]*)([-+=])([rwxXst]*)"
 _BITS = {"r": 0o444, "w": 0o222, "x": 0o111}
 _WHO = {"u": 0o4700, "g": 0o2070, "o": 0o1007, "a": 0o7777}
 
 
 def canonical(text: str) -> str:
     """Return the canonical spelling: four octal digits, or the symbolic mode. Raises ValueError."""
+    import re
+
     if re.fullmatch(r"(0o)?[0-7]{1,5}", text):
         value = int(text, 8)
         if value > 0o7777:
             raise ValueError(f"{text!r} is more than 7777")
         return f"{value:04o}"
-    if not text or any(not _CLAUSE.fullmatch(clause) for clause in text.split(",")):
+    if not text or any(not re.fullmatch(_CLAUSE, clause) for clause in text.split(",")):
         raise ValueError(
             f'{text!r} is neither an octal mode ("0644") nor a symbolic one ("u=rw,go=r")'
         )
@@ -40,9 +40,11 @@ def apply(text: str, before: int, *, directory: bool = False) -> int:
     """Return the permission bits that a canonical mode makes of those `before`."""
     if not is_symbolic(text):
         return int(text, 8)
+    import re
+
     mode = before & 0o7777
     for clause in text.split(","):
-        match = _CLAUSE.fullmatch(clause)
+        match = re.fullmatch(_CLAUSE, clause)
         if match is None:
             raise ValueError(f"{clause!r} is not a symbolic mode")
         mode = _apply_clause(mode, *match.groups(), directory=directory)

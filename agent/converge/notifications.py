@@ -6,8 +6,7 @@ between the two can only make one refresh too many, never one too few.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _SYSCALL = 437  # the same on every architecture, as all calls since Linux 5.1
 _RESOLVE_NO_SYMLINKS = 0x04

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from converge.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 IN_SYNC: Final = "in_sync"
 CHANGED: Final = "changed"

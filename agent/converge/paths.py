@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from converge import openat2
 from converge.errors import ApplyError
 from converge.walk import UnsafePathError, Walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 

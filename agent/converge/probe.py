@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from converge import mounts
 from converge.provider import Unmanageable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge.read_only import ReadOnlySystem
 

@@ -8,16 +8,29 @@ Providers never compare, never order, never ask whether this is a dry run: the e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from converge import stopping
 from converge.errors import BatchError, StoppedError
 from converge.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from typing import Any, ClassVar, Generic, TypeVar
 
     from converge.system import ReadOnlySystem, System
+
+    S = TypeVar("S", bound="Spec")
+    T = TypeVar("T", bound="State")
+else:
+
+    class Generic:
+        """As typing.Generic: `Generic[S, T]` is for type checkers."""
+
+        def __class_getitem__(cls, _: object) -> type:
+            return cls
+
+    S = T = None
 
 
 class Spec(Record):
@@ -54,10 +67,6 @@ class Unmanageable(Record):
 
     reason: str
     remedy: str = ""
-
-
-S = TypeVar("S", bound=Spec)
-T = TypeVar("T", bound=State)
 
 
 class FieldChange(Record):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from converge import mounts, process
 from converge.errors import CannotManageError
 from converge.paths import Paths
 from converge.regular import READ_LIMIT, READING, read_all
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -6,7 +6,16 @@ changes are these. Type checkers treat a subclass as a frozen keyword-only datac
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self, dataclass_transform
+TYPE_CHECKING = (
+    False  # typing costs 2 ms of every start, and this is what type checkers take for it
+)
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_: object) -> object:
+        """Return a decorator that does nothing: it is for type checkers."""
+        return lambda found: found
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, eq_default=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from converge import cache, metrics, standing
 from converge.engine import Run
@@ -15,8 +14,10 @@ from converge.record import Record
 from converge.report import Stopwatch, make
 from converge.system import System
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from converge.catalog import Catalog
     from converge.config import Settings

@@ -6,14 +6,18 @@ A check raises ValueError with what is wrong, in words that follow the setting's
 from __future__ import annotations
 
 import os
-import re
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 _SHORTEST = 0.01  # seconds
-VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def is_var(name: str) -> bool:
+    """Tell whether a var may have this name: letters, digits and underscores, of ASCII."""
+    return name.isascii() and name.isidentifier()
 
 
 def _flag(value: Any) -> bool:
@@ -50,12 +54,17 @@ def _own_address(value: Any) -> str:
     host, colon, port = text.rpartition(":")
     if text.startswith("unix:/") and "\n" not in text:
         return text
-    loopback = host in ("localhost", "[::1]") or re.fullmatch(r"127(\.\d{1,3}){3}", host)
+    loopback = host in ("localhost", "[::1]") or _is_loopback(host)
     if colon and loopback and port.isdigit() and 0 < int(port) < 65536:
         return text.replace("localhost:", "127.0.0.1:", 1)
     raise ValueError(
         f"must be unix:/PATH or a loopback HOST:PORT such as 127.0.0.1:9464, not {text!r}"
     )
+
+
+def _is_loopback(host: str) -> bool:
+    first, *rest = host.split(".")
+    return first == "127" and len(rest) == 3 and all(p.isdecimal() and len(p) < 4 for p in rest)
 
 
 def _count(value: Any) -> int:
@@ -96,7 +105,7 @@ def _vars(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"must be a mapping of names to values, not {value!r}")
     for name in value:
-        if not isinstance(name, str) or not VAR.fullmatch(name):
+        if not isinstance(name, str) or not is_var(name):
             raise ValueError(f"{name!r} is no name of a var: letters, digits and underscores")
     return dict(value)
 

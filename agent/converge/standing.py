@@ -8,7 +8,10 @@ not jump with the wall clock and is the host's: it is comparable while `boot` is
 from __future__ import annotations
 
 import time
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 NAME = "standing.json"
 VERSION = 1

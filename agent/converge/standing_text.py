@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
 
 from converge import client, standing
 from converge import state as states
 from converge.errors import ConvergeError, UsageError
 from converge.textdiff import escaped
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from converge.config import Settings
 
 _NUMBERS = {"pid", "runs", "crashes", "failures", "watches", "paths", "poll", "next", "interval"}

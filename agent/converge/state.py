@@ -10,24 +10,20 @@ All of it can be made again: a damaged state never stops the agent (converge.sto
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
-from converge import private
+from converge import jsontext, private
 from converge.store import Store, drop_oldest, newest_first
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import TypeGuard
+    from typing import Any, TypeGuard
 
     from converge.backup import Backups
     from converge.journal import Journal
 
 MOST_REPORTS = 50
-_REPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 def find(
@@ -78,33 +74,39 @@ class StateDirectory(Store):
         super().__init__(path, read_only=read_only)
         self.passed_over = tuple(passed_over)
         self._most = (most_bytes, most_days)
+        self._backups: Backups | None = None
+        self._journal: Journal | None = None
 
-    @cached_property
+    @property
     def backups(self) -> Backups:
         """The contents that were replaced."""
         from converge.backup import Backups
 
-        return Backups(os.path.join(self.path, "backups"), *self._most)
+        if self._backups is None:
+            self._backups = Backups(os.path.join(self.path, "backups"), *self._most)
+        return self._backups
 
-    @cached_property
+    @property
     def journal(self) -> Journal:
         """The writes in place that are under way."""
         from converge.journal import Journal
 
-        return Journal(os.path.join(self.path, "journal"))
+        if self._journal is None:
+            self._journal = Journal(os.path.join(self.path, "journal"))
+        return self._journal
 
     def keep_report(self, report: Mapping[str, Any]) -> str | None:
         """Keep the report of a run that ended; return its id if it joins the history.
 
         It does if something changed or failed; the 50 newest are kept. Raises OSError.
         """
-        data = json.dumps(report).encode() + b"\n"
+        data = jsontext.dumps(report).encode() + b"\n"
         self.write("report.json", data, durable=False)
         counts = report.get("counts", {})
         if not counts.get("changed") and not counts.get("failed"):
             return None
         name = str(report.get("id", ""))
-        if not _REPORT.fullmatch(name):
+        if not _is_report(name):
             name = os.urandom(8).hex()
         self.write(f"reports/{name}.json", data)
         folder = os.path.join(self.path, "reports")
@@ -126,7 +128,7 @@ class StateDirectory(Store):
 
     def report(self, name: str) -> dict[str, Any] | None:
         """Return a report of the history by its id; None: there is none."""
-        return self._report(f"reports/{name}.json") if _REPORT.fullmatch(name) else None
+        return self._report(f"reports/{name}.json") if _is_report(name) else None
 
     def pending(self) -> dict[str, list[str]]:
         """Return the refreshes that are owed: the target → the ids that notified it."""
@@ -165,6 +167,12 @@ class StateDirectory(Store):
             self.set_aside(name)
             return None
         return found
+
+
+def _is_report(name: str) -> bool:
+    """Tell whether a report may have this id: it becomes the name of a file."""
+    plain = name.replace("-", "").replace("_", "")
+    return name[:1].isalnum() and plain.isalnum() and name.isascii() and len(name) <= 100
 
 
 def _is_pending(found: Any) -> TypeGuard[dict[str, list[str]]]:

@@ -5,6 +5,14 @@ SIGTERM and SIGINT ask; a second signal ends the process at once, as it would ha
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal.py makes enums of all, 3 ms of every start
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _asked = False
 
 
@@ -22,14 +30,17 @@ def request(*_: object) -> None:
 
 def on_signals() -> None:
     """Let SIGTERM and SIGINT ask from now on, in the main thread."""
-    import signal
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, request)
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, request)
 
 
 def _restore() -> None:
-    import signal
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, _signal.SIG_DFL)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+
+def leave(code: int) -> NoReturn:
+    """End here and now: what Python would tidy up, the kernel does at once (2 to 50 ms)."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)

@@ -7,24 +7,21 @@ NAME.corrupt-RANDOM and counts as not there: everything kept here can be made ag
 from __future__ import annotations
 
 import errno
-import json
 import os
-import re
 import stat
 import zlib
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
-from converge import atomic
+from converge import atomic, jsontext
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing import Any
 
 VERSION = 1
 MOST_CORRUPT = 5
 _CHUNK = 1 << 20
 _LIMIT = 256 << 20  # bytes; nothing of ours is larger
-_HEADER = re.compile(rb"converge-state (\d{1,9}) ([0-9a-f]{8})\n")
+_WORD = b"converge-state"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -78,19 +75,16 @@ class Store:
         content = self.read(name)
         if content is None:
             return None
-        header = _HEADER.match(content)
-        body = content[header.end() :] if header else b""
-        if not header or int(header[1]) != VERSION or int(header[2], 16) != zlib.crc32(body):
+        header, _, body = content.partition(b"\n")
+        if header != _header(body):
             self.set_aside(name)
             return None
         return self.parse(name, body)
 
     def write_json(self, name: str, data: Any, *, durable: bool = True) -> None:
         """Keep plain data under a line with the version and the checksum. Raises OSError."""
-        body = json.dumps(data, separators=(",", ":")).encode()
-        self.write(
-            name, b"converge-state %d %08x\n" % (VERSION, zlib.crc32(body)) + body, durable=durable
-        )
+        body = jsontext.dumps(data).encode()
+        self.write(name, _header(body) + b"\n" + body, durable=durable)
 
     def set_aside(self, name: str) -> None:
         """Move a damaged file out of the way as NAME.corrupt-RANDOM; keep the last five in all."""
@@ -105,26 +99,38 @@ class Store:
         except OSError:
             return  # a state that cannot be written is read as if the file were not there
 
-    @contextmanager
-    def _open(self, folder: str, *, make: bool = False) -> Iterator[int]:
+    def _open(self, folder: str, *, make: bool = False) -> _Open:
         if self._read_only:
             raise OSError(errno.EROFS, "the state is only read in a dry run", self.path)
         path = os.path.join(self.path, folder)
         if make and folder:
             os.makedirs(path, mode=0o700, exist_ok=True)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
+        return _Open(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
 
     def parse(self, name: str, content: bytes) -> Any | None:
         """Return the JSON that was read from `name`; None: it is none, and is set aside."""
         try:
-            return json.loads(content)
+            return jsontext.loads(content)
         except (ValueError, RecursionError):
             self.set_aside(name)
             return None
+
+
+class _Open:
+    """A descriptor that is closed at the end of a `with`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> int:
+        return self._fd
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+def _header(body: bytes) -> bytes:
+    return b"%b %d %08x" % (_WORD, VERSION, zlib.crc32(body))
 
 
 def newest_first(folder: str, names: list[str]) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from converge import atomic, removal, staging
 from converge.attributes import change_attributes, refuse_foreign_link
@@ -20,6 +19,7 @@ from converge.read_only import ReadOnlySystem
 from converge.regular import WRITING, open_regular, overwrite
 from converge.writer import Replacement, Writer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 _MOST_LINES = 400  # of one diff
 _MOST_BYTES = 1 << 20  # of a text that is compared line by line

@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 from converge import logline, stopping
 from converge.config import Settings
@@ -19,8 +18,10 @@ from converge.daemon import kernel, watches
 from converge.errors import ConvergeError
 from converge.watching import Watching
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any, NoReturn
 
 _RESULT = 3
 _BADNESS = 300  # oom_score_adj: where memory is short, the worker goes before the application
@@ -28,7 +29,7 @@ _TICK = 10_000_000  # nanoseconds: the time of a change is that of the clock's l
 _WAIT = 60.0  # seconds that a run waits for a `converge --once` beside it
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Do what the supervisor asks for. The exit code says only whether there is a result."""
     request = sys.stdin.buffer.read()
     size, _, rest = request.partition(b"\n")
@@ -40,7 +41,7 @@ def main() -> int:
     data = "\0".join([*words, "end", ""]).encode(errors="surrogateescape")
     with open(_RESULT, "wb") as file:
         file.write(data)
-    return 0
+    stopping.leave(0)
 
 
 def _prepare(parent: int) -> None:
@@ -143,7 +144,3 @@ def _steps(path: str) -> list[str]:
         left = [part for part in target.split("/") if part not in ("", ".")] + left
         here = "/" if target.startswith("/") else os.path.dirname(here)
     return [*found, here]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from converge import atomic
 from converge.attributes import dress, refuse_foreign_link
@@ -18,6 +17,7 @@ from converge.in_place import write_in_place
 from converge.record import Record
 from converge.regular import copy, open_regular
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING, Annotated, Literal
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources import directory_tree, directory_write, trees
 from converge_resources.owners import Owners
 from converge_resources.walk import MOST, TooManyError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Annotated, Literal
 
     from converge.fields import AbsolutePath, Doc, Line, Mode, Owner
     from converge.system import ReadOnlySystem, System

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING, Any
 
 from converge import modes
 from converge_resources.walk import Entry, Walk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from typing import Any
 
     from converge.system import ReadOnlySystem
     from converge_resources.directory import DirectorySpec

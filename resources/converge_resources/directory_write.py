@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING
 
 from converge import modes, probe
 from converge.errors import ApplyError
 from converge_resources import directory_tree, trees
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

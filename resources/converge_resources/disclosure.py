@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import TYPE_CHECKING
 
 from converge import modes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge_resources.file import FileState
 
-_SECRET_PATHS = re.compile(
-    r"/etc/g?shadow-?|/etc/ssl/private/.*|.*\.key|(.*/)?ssh_host_[^/]*_key|(.*/)?id_[a-z0-9_]+",
-    re.DOTALL,
+_HIDDEN_PATHS = (
+    r"/etc/g?shadow-?|/etc/ssl/private/.*|.*\.key|(.*/)?ssh_host_[^/]*_key|(.*/)?id_[a-z0-9_]+"
 )
 _OTHERS_READ = 0o044
 _NEW = 0o644
@@ -29,7 +27,9 @@ def secret_path(path: str, mode: str | None) -> bool:
 
     So do account hashes, host keys, private keys, and what only its owner may read.
     """
-    if _SECRET_PATHS.fullmatch(os.path.normpath(path)):
+    import re
+
+    if re.fullmatch(_HIDDEN_PATHS, os.path.normpath(path), re.DOTALL):
         return True
     return mode is not None and private(modes.apply(mode, _NEW))
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import stat
-from typing import TYPE_CHECKING, Annotated, Literal
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources import disclosure, file_write, sources, trees, validation
 from converge_resources.owners import Owners
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Annotated, Literal
 
     from converge.fields import AbsolutePath, Doc, Line, Matching, Mode, Owner, Text
     from converge.system import ReadOnlySystem, System

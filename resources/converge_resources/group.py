@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
 from converge.errors import ApplyError
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources.accounts import guards
@@ -11,8 +9,10 @@ from converge_resources.accounts.database import Accounts
 from converge_resources.accounts.obstacles import Needs, obstacle
 from converge_resources.accounts.tables import FILES, names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Annotated, Literal
 
     from converge.fields import AccountId, AccountName, Doc
     from converge.system import ReadOnlySystem, System

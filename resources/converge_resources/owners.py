@@ -6,10 +6,9 @@ A name that is not known yet is no error here: its user may be made in an earlie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from converge.errors import ApplyError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge.read_only import ReadOnlySystem
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
 from converge import probe
 from converge.errors import ApplyError, CannotManageError
 from converge.provider import Change, Provider, Spec, State, Unmanageable
 from converge_resources import packages
 from converge_resources.packages import NEWEST, Order, matches
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Annotated, Literal
 
     from converge.fields import Doc, Line, Matching
     from converge.system import ReadOnlySystem, System

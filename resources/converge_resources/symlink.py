@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Annotated, Literal
 
 from converge import probe
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources import trees
 from converge_resources.owners import Owners
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Annotated, Literal
 
     from converge.fields import AbsolutePath, Doc, Line, Owner
     from converge.system import ReadOnlySystem, System

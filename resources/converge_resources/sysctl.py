@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Annotated, Literal
 
 from converge.errors import BatchError, ConvergeError
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources import sysctl_key as keys
 from converge_resources.trees import needs_before
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Annotated, Literal
 
     from pydantic import AfterValidator, BeforeValidator
 

@@ -6,15 +6,14 @@ written as a slash: `net.ipv4.conf.eth0/100.forwarding` is net/ipv4/conf/eth0.10
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
-_PART = re.compile(r"[A-Za-z0-9_.,:@+-]+")
-_NUMBER = re.compile(r"-?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_DIGITS, _LETTERS = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PART = f"{_DIGITS}{_LETTERS}_.,:@+-"
+_CONTROL = {*map(chr, range(32)), "\x7f"} - {"\t"}
 _TEXT = (  # the value is words: what looks like a number in it is none
     "kernel.core_pattern",
     "kernel.domainname",
@@ -35,20 +34,19 @@ def canonical_key(text: str) -> str:
     a dot, a slash stands for a dot in a name. net/ipv4/conf/eth0.100/forwarding,
     net.ipv4.conf.eth0/100.forwarding and net.ipv4.conf.eth0.100.forwarding are one key.
     """
-    separator = re.search(r"[./]", text)
-    if separator is None or not text[0].isalnum():
+    separator = next((letter for letter in text if letter in "./"), "")
+    if not separator or not text[0].isalnum():
         raise ValueError(
             f"{text!r} is not a sysctl key, which looks like `net.core.somaxconn`"
             + (" (for a key that may be missing: `ignore_missing`)" if text[:1] == "-" else "")
         )
-    if separator[0] == "/":
-        parts = text.split("/")
-    else:
-        parts = [part.replace("/", ".") for part in text.split(".")]
+    parts = text.split(separator)
+    if separator == ".":
+        parts = [part.replace("/", ".") for part in parts]
     if parts[0] == "net" and len(parts) > 5 and parts[2] in ("conf", "neigh"):
         parts[3:-1] = [".".join(parts[3:-1])]  # only an interface's name can have dots there
     for part in parts:
-        if not _PART.fullmatch(part) or part in (".", ".."):
+        if not part or part.strip(_PART) or part in (".", ".."):
             raise ValueError(f"{text!r} is not a sysctl key: {part!r} is not a name in one")
     return ".".join(part.replace(".", "/") for part in parts)
 
@@ -66,7 +64,7 @@ def checked_value(value: Any) -> Any:
         return str(value)
     if isinstance(value, str) and not value.strip():
         raise ValueError("the kernel accepts an empty value and changes nothing; name a value")
-    if isinstance(value, str) and _CONTROL.search(value):
+    if isinstance(value, str) and not _CONTROL.isdisjoint(value):
         raise ValueError("line breaks and control characters are not allowed in a value")
     return value
 
@@ -80,8 +78,15 @@ def canonical_value(key: str, text: str) -> str:
     return " ".join(words if key in _TEXT else map(_decimal, words))
 
 
+def _is_number(word: str) -> bool:
+    digits = word.removeprefix("-")
+    if digits[:2] in ("0x", "0X"):
+        return len(digits) > 2 and not digits[2:].strip("0123456789abcdefABCDEF")
+    return bool(digits) and not digits.strip("01234567" if digits[0] == "0" else _DIGITS)
+
+
 def _decimal(word: str) -> str:
-    if not _NUMBER.fullmatch(word):
+    if not _is_number(word):
         return word
     digits = word.lstrip("-")
     if digits[:2] in ("0x", "0X"):
@@ -94,7 +99,7 @@ def _decimal(word: str) -> str:
 def count_fields(text: str) -> int | None:
     """Return how many numbers a canonical value is; None: it is not (only) numbers."""
     words = text.split()
-    return len(words) if words and all(map(_NUMBER.fullmatch, words)) else None
+    return len(words) if words and all(map(_is_number, words)) else None
 
 
 def parse(text: str) -> dict[str, str]:

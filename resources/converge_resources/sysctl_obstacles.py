@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from converge import mounts, probe
 from converge.provider import Unmanageable
@@ -16,6 +15,7 @@ from converge_resources.sysctl_table import (
     namespace_of,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge.read_only import ReadOnlySystem
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Any
 
 from converge import modes, probe
 from converge.errors import ApplyError
 from converge.provider import Unmanageable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     from converge.provider import Change, S, T
     from converge.system import ReadOnlySystem, System

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources.accounts import passwords
 from converge_resources.accounts.database import Accounts
 from converge_resources.accounts.tables import FILES
 from converge_resources.owners import Owners
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Annotated, ClassVar, Literal
 
     from pydantic import Field
 

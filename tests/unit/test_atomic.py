@@ -25,7 +25,26 @@ def names(folder) -> list[str]:
 def test_temporary_names_differ_and_are_ours():
     made = {atomic.temporary_name() for _ in range(100)}
     assert len(made) == 100
-    assert all(atomic._TEMPORARY.fullmatch(name) for name in made)
+    assert all(atomic.is_temporary(name) for name in made)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".converge-.tmp",
+        f".converge-{'a' * 32}",
+        f"{'a' * 32}.tmp",
+        f".converge-{'g' * 32}.tmp",
+        f".converge-{'a' * 31}.tmp",
+        f".converge-{'a' * 33}.tmp",
+        f".converge-{'a' * 32}.tmp\n",
+        f"x.converge-{'a' * 32}.tmp",
+        f".converge-{'a' * 15}-{'a' * 16}.tmp",
+    ],
+)
+def test_no_other_name_is_ours(name):
+    assert not atomic.is_temporary(name)
 
 
 def test_write_all_goes_on_after_a_short_write(tmp_path, monkeypatch):

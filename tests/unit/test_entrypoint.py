@@ -22,7 +22,7 @@ import os, sys, time
 from converge import entrypoint
 real, program = entrypoint.os.posix_spawn, sys.argv[1]
 def spawn(path, argv, env, **options):
-    pid = real(path, [path, "-c", program, *argv[4:]], env, **options)
+    pid = real(path, [path, "-c", program, *argv[3:]], env, **options)
     time.sleep(float(os.environ.get("LATE", 0)))
     return pid
 entrypoint.os.posix_spawn = spawn

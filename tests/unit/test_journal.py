@@ -159,15 +159,21 @@ def test_a_kill_before_the_note_leaves_nothing(journal, folder, restored):
     assert os.listdir(folder) == []
 
 
-def test_staged(journal, folder):
-    with journal.staged(b"new") as path:
-        assert os.path.dirname(path) == str(folder)
+def test_show(journal, folder):
+    seen = []
+
+    def look(path):
         with open(path, "rb") as file:
-            assert file.read() == b"new"
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert os.listdir(folder) == []
-    with pytest.raises(ApplyError), journal.staged(b"new"):
+            seen.append((os.path.dirname(path), file.read(), stat.S_IMODE(os.stat(path).st_mode)))
+
+    def refuse(path):
         raise ApplyError("invalid")
+
+    journal.show(b"new", look)
+    assert seen == [(str(folder), b"new", 0o600)]
+    assert os.listdir(folder) == []
+    with pytest.raises(ApplyError):
+        journal.show(b"new", refuse)
     assert os.listdir(folder) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from converge import probe
 from converge_resources.accounts import passwords
@@ -11,6 +10,7 @@ from converge_resources.accounts.database import Accounts
 from converge_resources.accounts.lock import clear_stale
 from converge_resources.accounts.own import aging
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from converge import probe
 from converge.provider import Unmanageable
 from converge.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge.system import ReadOnlySystem
 

@@ -7,13 +7,13 @@ tools cannot replace. It leaves the same lines as the tools do.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from converge_resources.accounts import passwords
 from converge_resources.accounts.database import editing
 from converge_resources.accounts.defaults import Defaults
 from converge_resources.accounts.tables import names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any

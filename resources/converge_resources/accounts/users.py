@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from converge.errors import ApplyError
 from converge_resources.accounts import guards, homes, passwords
 from converge_resources.accounts.database import Accounts
@@ -12,7 +10,10 @@ from converge_resources.accounts.obstacles import Needs
 from converge_resources.accounts.ways import way
 from converge_resources.owners import Owners
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from converge.provider import Change
     from converge.system import ReadOnlySystem, System
     from converge_resources.user import UserSpec, UserState

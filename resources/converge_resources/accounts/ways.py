@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from converge_resources.accounts.commands import PROGRAMS, ShadowUtils
 from converge_resources.accounts.own import OwnWriter
 from converge_resources.accounts.tables import COLUMNS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge.system import System
 

@@ -7,12 +7,13 @@ neither, and busybox brings applets that are named `dpkg` and `rpm`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
 
 from converge.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from typing import ClassVar
 
     from converge.system import ReadOnlySystem, System
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
 
 from converge.errors import ApplyError, BatchError
 from converge_resources.packages import NEWEST, Backend, Found, Order, matches
@@ -16,6 +15,7 @@ from converge_resources.packages.patience import (
     patiently,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 

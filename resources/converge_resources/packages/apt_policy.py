@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from converge.record import Record
 from converge_resources.packages import NEWEST, matches
 from converge_resources.packages.patience import QUERY_TIMEOUT, find
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from converge.probe import CAP_SETGID, CAP_SETUID
 from converge_resources.packages.dpkg import Database
 from converge_resources.packages.patience import LOCK_DEADLINE, find, patiently
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from converge.errors import ApplyError, BatchError
 from converge_resources.packages import NEWEST, Backend, Found, Order, matches
 from converge_resources.packages.patience import QUERY_TIMEOUT, find, patiently
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 

@@ -6,11 +6,10 @@ later: after a kill the newest state of a package is there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from converge.record import Record
 from converge_resources.packages import Found
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
