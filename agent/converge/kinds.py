@@ -20,6 +20,7 @@ BUILT_IN = {
     "directory": "converge_resources.directory:DirectoryProvider",
     "file": "converge_resources.file:FileProvider",
     "group": "converge_resources.group:GroupProvider",
+    "line": "converge_resources.line:LineProvider",
     "package": "converge_resources.package:PackageProvider",
     "symlink": "converge_resources.symlink:SymlinkProvider",
     "sysctl": "converge_resources.sysctl:SysctlProvider",

@@ -7,7 +7,7 @@ A kind says what its part is called (`part`), what it shall be (`wanted`), and h
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, reading
 from converge.record import Record
@@ -93,6 +93,8 @@ P = TypeVar("P", bound=PartSpec)
 class PartProvider(Provider[P, PartState]):
     """Reads and edits parts of files."""
 
+    restless: ClassVar[str] = ""  # what helps where an edit would be edited again
+
     @abstractmethod
     def part(self, spec: P) -> str:
         """MUST be overridden. Name the part: no two resources of one file have the same. Pure."""
@@ -134,24 +136,36 @@ class PartProvider(Provider[P, PartState]):
             body = texts.body(path)
             if body is None:
                 return None
-            edited = self.edit(spec, body)
+            edited = self._edited(spec, body)
         except EditError as error:
             return Unmanageable(reason=str(error.args[0]), remedy=error.remedy)
         if edited.body == body:
             return self.desired(spec)
-        found = edited.found
+        return self._told(spec, edited.found, system)
+
+    def _told(self, spec: P, found: PartState | None, system: ReadOnlySystem) -> PartState | None:
+        """Return what is there where an edit has to be made."""
         if found is None:
             return PartState() if spec.state == "absent" else None
-        wanted = self.wanted(spec)
-        same = (found.content, found.value) == (wanted.content, wanted.value)
-        status = system.lstat(edit_files.real_path(system, path))
-        private = status is not None and disclosure.private(status.st_mode)
-        return found.replace(private=private, settled=found.settled and not same)
+        status = system.lstat(edit_files.real_path(system, self.target(spec).path))
+        found = found.replace(private=status is not None and disclosure.private(status.st_mode))
+        desired = self.desired(spec)
+        same = desired and (found.content, found.value) == (desired.content, desired.value)
+        return found.replace(settled=False) if same else found
+
+    def _edited(self, spec: P, body: str) -> Edited:
+        """Edit a text. Raises EditError also where the next run would edit the result again."""
+        edited = self.edit(spec, body)
+        if edited.body != body and self.edit(spec, edited.body).body != edited.body:
+            raise EditError(
+                "it is not done with one edit: the next run would edit its result", self.restless
+            )
+        return edited
 
     def apply(self, changes: Sequence[Change[P, PartState]], system: System) -> None:
         """Edit each file in the order of the batch, and write it once."""
         edit_files.apply(
-            changes, system, self.target, lambda spec, body: self.edit(spec, body).body
+            changes, system, self.target, lambda spec, body: self._edited(spec, body).body
         )
 
     def obstacles(

@@ -148,7 +148,8 @@ class TestFiles(Edits):
         edit = WordProvider.edit
 
         def busy(self, spec, body):
-            file.write_text(body + "more\n")
+            with file.open("a") as stream:
+                stream.write("more\n")
             return edit(self, spec, body)
 
         monkeypatch.setattr(WordProvider, "edit", busy)

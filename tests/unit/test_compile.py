@@ -229,3 +229,41 @@ def test_a_source_stays_in_the_folder(make, source):
     with pytest.raises(ProfileError) as caught:
         make(f"resources:\n  - file: /etc/motd\n    source: {source}\n")
     assert problems(caught)[0][0] == 3
+
+
+PART = "  - line: x\n    path: /etc/a\n    content: x\n"
+
+
+def test_a_part_and_the_whole_of_a_file_are_a_contradiction(make):
+    with pytest.raises(ProfileError) as caught:
+        make(f"resources:\n{PART}  - file: /etc/a\n    content: y\n")
+    assert problems(caught) == [
+        (
+            2, 5, "line:x", "file:/etc/a (line 5) declares the whole content of /etc/a",
+            "put it into that content, or set `replace: false` there",
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("more", ["", "    content: y\n    replace: false\n", "    mode: '0644'\n"])
+def test_a_part_goes_after_its_file(make, more):
+    found = make(f"resources:\n{PART}  - file: /etc/a\n{more}")
+    assert [one.id for one in found.resources] == ["file:/etc/a", "line:x"]
+
+
+def test_a_part_has_one_owner(make):
+    with pytest.raises(ProfileError, match=r"line:x \(line 2\) manages the same part"):
+        make(f"resources:\n{PART}{PART.replace('line: x', 'line: y')}")
+    make(f"resources:\n{PART}{PART.replace('x', 'y')}")
+
+
+def test_a_part_of_a_file_that_is_to_be_absent(make):
+    with pytest.raises(ProfileError, match="needs file:/etc/a, which is declared absent"):
+        make(f"resources:\n{PART}  - file: /etc/a\n    state: absent\n")
+
+
+def test_a_purged_directory_keeps_a_file_of_which_a_part_is_managed(make):
+    found = make(f"resources:\n{PART}  - directory: /etc/\n    mode: '0755'\n    purge: true\n".replace(
+        "/etc", "/srv/x"))  # fmt: skip
+    (directory,) = [one for one in found.resources if one.kind == "directory"]
+    assert "/srv/x/a" in json.dumps(directory.spec)

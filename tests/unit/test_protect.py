@@ -28,6 +28,13 @@ def ask(kind, name, own=OWN, **spec):
     return protect.problem(kind, spec.get("state", "present"), name, spec, own)
 
 
+def test_no_part_of_the_agents_own_files_is_edited():
+    own = [*OWN, "/opt/converge"]
+    assert "belongs to the agent" in ask("line", "x", own, path="/opt/converge/bin/converge")
+    assert "another name of some path" in ask("line", "x", own, path="/proc/1/root/etc/a")
+    assert ask("line", "x", own, path="/etc/passwd") is None
+
+
 @pytest.mark.parametrize("name", sorted(protect._CORE | protect._PLACES | protect._FILES))
 @pytest.mark.parametrize("kind", ["file", "directory", "symlink"])
 def test_what_a_container_needs_is_not_removed(kind, name):

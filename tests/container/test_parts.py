@@ -1,0 +1,82 @@
+"""The kinds that manage parts of files, with the programs that read these files."""
+
+from __future__ import annotations
+
+import pytest
+
+SSHD = "/etc/ssh/sshd_config"
+
+
+@pytest.fixture(scope="module")
+def programs(engine, image):
+    """The image with sshd and nginx, whose configuration is edited."""
+    packages = "openssh-server nginx-light"
+    install = f"apt-get install -y --no-install-recommends {packages}"
+    lines = (
+        f"FROM {image}",
+        "ENV DEBIAN_FRONTEND=noninteractive",
+        f"RUN apt-get update && {install} && mkdir -p /run/sshd",
+    )
+    return engine.build("-", stdin="\n".join(lines))
+
+
+def outcomes(report):
+    return {one["id"]: one["outcome"] for one in report["resources"]}
+
+
+def sshd(title, **declared):
+    return {"line": title, "path": SSHD, "validate": "/usr/sbin/sshd -t -f %", **declared}
+
+
+def test_lines_of_sshd(container, programs):
+    """sshd itself tells what it makes of the file; what it refuses changes nothing."""
+    root = sshd("root", regexp=r"^#?\s*PermitRootLogin\b", content="PermitRootLogin no")
+    port = sshd("port", regexp=r"^#?(Port)\s+\d+", content=r"\1 2222", backrefs=True)
+    gone = sshd("no sftp", regexp=r"^Subsystem\s+sftp", state="absent")
+    box = container(image=programs, profile={"resources": [root, port, gone]})
+    before = box.read(SSHD)
+    report = box.report("--once")
+    assert set(outcomes(report).values()) == {"changed"}
+    seen = box.exec("/usr/sbin/sshd", "-T").out.split("\n")
+    assert {"permitrootlogin no", "port 2222"} <= set(seen)
+    assert not [line for line in seen if line.startswith("subsystem")]
+    kept = set(box.read(SSHD).split("\n")) & set(before.split("\n"))
+    assert len(set(before.split("\n")) - kept) == 3
+    assert "-#PermitRootLogin prohibit-password" in report["resources"][0]["diff"]
+    assert box.report("--once", "--noop")["counts"]["in_sync"] == 3
+
+    good = box.read(SSHD)
+    bad = sshd("bad", regexp="^Port", content="Port many")
+    box.profile({"resources": [bad]})
+    report = box.report("--once")
+    assert outcomes(report) == {"line:bad": "failed"}
+    assert "Badly formatted port number" in report["resources"][0]["reason"]
+    assert box.read(SSHD) == good
+
+
+def test_lines_of_mounts(container):
+    """/etc/hosts and /etc/resolv.conf are the engine's mounts: written in place, read by libc."""
+    hosts = {"line": "host", "path": "/etc/hosts", "regexp": r"\bdb\.example\b"}
+    hosts["content"] = "192.0.2.7 db.example"
+    search = {"line": "search", "path": "/etc/resolv.conf", "regexp": "^search\\b"}
+    search |= {"content": "search example.org", "insertbefore": "^nameserver"}
+    box = container("--network", "bridge", profile={"resources": [hosts, search]})
+    before = {path: box.stat(path, "%d:%i %a") for path in ("/etc/hosts", "/etc/resolv.conf")}
+    report = box.report("--once")
+    assert outcomes(report) == {"line:host": "changed", "line:search": "changed"}
+    assert [one["in_place"] for one in report["resources"]] == [True, True]
+    assert {path: box.stat(path, "%d:%i %a") for path in before} == before
+    assert box.exec("getent", "hosts", "db.example").out.split() == ["192.0.2.7", "db.example"]
+    lines = box.read("/etc/resolv.conf").split("\n")
+    assert "search example.org" in lines
+    assert box.report("--once")["counts"]["in_sync"] == 2
+
+
+def test_a_pattern_cannot_hang_a_run(container):
+    evil = {"line": "evil", "path": "/etc/a", "regexp": "(a+)+$", "content": "b"}
+    fine = {"line": "fine", "path": "/etc/a", "content": "fine"}
+    box = container(profile={"resources": [evil, fine]})
+    box.write("/etc/a", "a" * 50 + "b\n")
+    report = box.report("--once")
+    assert outcomes(report) == {"line:evil": "unmanageable", "line:fine": "changed"}
+    assert "a pattern takes too long" in report["resources"][0]["reason"]
