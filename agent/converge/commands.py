@@ -37,15 +37,13 @@ def plan(settings: Settings) -> int:
 
 def validate(settings: Settings, sources: Sequence[str]) -> int:
     """Check profiles without touching anything; all problems of all of them are shown."""
-    from converge import runner
+    from converge import loading
     from converge.system import System
 
     problems: list[Problem] = []
     for source in sources or [settings.profile]:
         try:
-            catalog = runner.compiled(
-                settings.replace(profile=source), System(settings.root), None, _read
-            )
+            catalog = loading.check(settings.replace(profile=source), System(settings.root), _read)
         except ProfileError as error:
             problems += error.problems
         else:

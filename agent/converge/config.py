@@ -56,6 +56,15 @@ class Settings(Record):
     log_to: str = "stderr"
     metrics_listen: str | None = None
     resident: bool = False
+    bundle_name: str | None = None
+    keys: tuple[str, ...] = ()
+    threshold: int = 1
+    unsigned: bool = False
+    groups: tuple[str, ...] = ()
+    ca_file: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    token_file: str | None = None
 
 
 def load(

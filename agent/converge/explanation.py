@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from converge import runner, state
+from converge import loading, state
 from converge.errors import UsageError, close_match
 from converge.inspection import Inspection
 from converge.report import describe_change
@@ -20,7 +20,7 @@ def explain(settings: Settings, name: str) -> dict[str, Any]:
     """Return what is known of a resource, as plain data. Raises UsageError if there is none."""
     system = System(settings.root)
     kept = state.find(settings.state_dir, settings.root, create=False)
-    catalog = runner.compiled(settings, system, kept.path if kept else None, runner.trusted_read)
+    catalog = loading.load(settings, system, kept, ask=False).catalog
     found = next((one for one in catalog.resources if one.id == name), None)
     if found is None:
         ids = [one.id for one in catalog.resources]

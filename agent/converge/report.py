@@ -75,6 +75,7 @@ def make(
         "messages": [],
         "contended": [],
         "error": "",
+        "bundle": None,
     }
 
 

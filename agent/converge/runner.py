@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from converge import cache, metrics, standing
+from converge import cache, loading, metrics, standing
 from converge.engine import Run
-from converge.errors import ConvergeError, ProfileError
+from converge.errors import ConvergeError
 from converge.notifications import Notifications
 from converge.output import Progress
 from converge.record import Record
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from converge.catalog import Catalog
     from converge.config import Settings
     from converge.inspection import Item
-    from converge.profile import Read
+    from converge.loading import Loaded
     from converge.state import StateDirectory
-
-READ_LIMIT = 64 << 20  # bytes of one file of a profile's folder
 
 
 class Asked(Record):
@@ -41,30 +39,6 @@ class Asked(Record):
     last_good: bool = False
 
 
-class _Loaded(Record):
-    catalog: Catalog
-    compiled: bool
-    error: str = ""
-
-
-def compiled(settings: Settings, system: System, state: str | None, read: Read) -> Catalog:
-    """Return the catalog of the settings' profile. Raises ProfileError, ConvergeError."""
-    from converge import profile, protect
-    from converge.compile import compile_profile
-    from converge.facts import Facts
-
-    facts = Facts(system.read_only())
-    loaded = profile.load(settings.profile, read)
-    return compile_profile(loaded, facts, settings.vars, read, protect.own_paths(state))
-
-
-def trusted_read(path: str) -> tuple[str, bytes]:
-    """Read a file that nobody but root or the agent's own user could change."""
-    from converge import trust
-
-    return trust.read(path, READ_LIMIT)
-
-
 def dry_run(settings: Settings) -> dict[str, Any]:
     """Return the report of a run that changes nothing and writes nothing, not even a state file."""
     from converge import state as states
@@ -72,10 +46,11 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     watch = Stopwatch()
     state = states.find(settings.state_dir, settings.root, create=False)
     system = System(settings.root)
-    loaded = _load(settings, system, state, last_good=False)
+    loaded = loading.load(settings, system, state)
     run = Run(loaded.catalog, system, Notifications(None), tags=settings.tags)
     run.plan()
-    return make(loaded.catalog, run, watch, dry=True, detailed=True)
+    report = make(loaded.catalog, run, watch, dry=True, detailed=True)
+    return report | {"bundle": loaded.told(), "error": loaded.error}
 
 
 def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
@@ -93,53 +68,36 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
         if state:
             stores = {"backups": state.backups, "journal": state.journal}
         system = System(settings.root, **stores)
-        loaded = _load(settings, system, state, last_good=asked.last_good)
+        loaded = loading.load(
+            settings, system, state,
+            last_good=asked.last_good, ask=asked.reason != "event",
+        )  # fmt: skip
         folder = lock.runtime_directory(settings.runtime_dir, settings.root)
         folder = folder or (state.path if state else None)
         if folder is None:  # nothing can be written, so two runs could do no harm to each other
             return _locked(settings, system, state, loaded, watch, asked)
         with lock.hold(folder, settings.wait):
-            return _locked(settings, system, state, loaded, watch, asked)
+            was_good = _is_good(state)
+            report = _locked(settings, system, state, loaded, watch, asked)
+            back = _conclude(settings, system, state, loaded, report, was_good=was_good)
+            return _locked(settings, system, state, back, Stopwatch(), asked) if back else report
     except ConvergeError as error:
         _note_error(settings, state, asked.reason, str(error))
         raise
-
-
-def _load(
-    settings: Settings, system: System, state: StateDirectory | None, *, last_good: bool
-) -> _Loaded:
-    """Return the catalog: the kept one if it is still right, else one compiled now."""
-    from converge.facts import Facts
-
-    if state is None:
-        return _Loaded(catalog=compiled(settings, system, None, trusted_read), compiled=True)
-    kept = cache.load(state, settings, Facts(system.read_only()), trusted_read)
-    if kept is not None:
-        return _Loaded(catalog=kept, compiled=False)
-    try:
-        fresh = compiled(settings, system, state.path, trusted_read)
-    except ConvergeError as error:
-        good = cache.last_good(state, settings) if last_good else None
-        if good is None:
-            raise
-        count = len(error.problems) if isinstance(error, ProfileError) else 1
-        said = f"{error}\nthe last good profile stays in force ({count} problems in the new one)"
-        return _Loaded(catalog=good, compiled=False, error=said)
-    return _Loaded(catalog=fresh, compiled=True)
 
 
 def _locked(
     settings: Settings,
     system: System,
     state: StateDirectory | None,
-    loaded: _Loaded,
+    loaded: Loaded,
     watch: Stopwatch,
     asked: Asked,
 ) -> dict[str, Any]:
     catalog = loaded.catalog
     messages = _recover(system, state)
     if state is not None and loaded.compiled:
-        cache.keep(state, settings, catalog)
+        cache.keep(state, loaded.settings, catalog)
     only = asked.choose(catalog) if asked.choose else None
     with Progress(settings) as progress:
         run = Run(
@@ -154,12 +112,40 @@ def _locked(
     )  # fmt: skip
     if state is None:
         messages.append("runs without state: no state directory can be written")
-    report["messages"] = messages
-    report["error"] = loaded.error
+    report |= {"messages": messages, "error": loaded.error, "bundle": loaded.told()}
     if loaded.error:
         report["exit_code"] |= 4
     _keep(settings, state, report, loaded)
     return report
+
+
+def _is_good(state: StateDirectory | None) -> bool:
+    """Tell whether the run before this one ended well."""
+    before = standing.good(state.read_json(standing.NAME)) if state else None
+    return bool(before and before["success"] and before["success"] == before["whole"])
+
+
+def _conclude(
+    settings: Settings,
+    system: System,
+    state: StateDirectory | None,
+    loaded: Loaded,
+    report: dict[str, Any],
+    *,
+    was_good: bool,
+) -> Loaded | None:
+    """Judge a new bundle by its first whole run; return what to run instead if it is refused."""
+    if loaded.found is None or report["partial"] or state is None:
+        return None
+    from converge import in_force
+
+    troubled = [entry["id"] for entry in report["resources"] if entry["fatal"]]
+    trouble = f"run {report['id']} failed: {', '.join(troubled)}" if troubled else ""
+    back = in_force.conclude(state, loaded.found, trouble, was_good=was_good)
+    if back is None:
+        return None
+    said = f"{trouble}\nthis bundle is refused; the last good one is in force again"
+    return loading.of_bundle(settings, system, state, back).replace(error=said)
 
 
 def _recover(system: System, state: StateDirectory | None) -> list[str]:
@@ -190,7 +176,7 @@ def _mark(state: StateDirectory | None, run: Run) -> None:
 
 
 def _keep(
-    settings: Settings, state: StateDirectory | None, report: dict[str, Any], loaded: _Loaded
+    settings: Settings, state: StateDirectory | None, report: dict[str, Any], loaded: Loaded
 ) -> None:
     """Keep the report, and how the container stands now."""
     if state is None:

@@ -94,11 +94,11 @@ def _one_of(*words: str) -> Callable[[Any], str]:
     return check
 
 
-def _tags(value: Any) -> tuple[str, ...]:
-    tags = value.split(",") if isinstance(value, str) else value
-    if isinstance(tags, list | tuple) and all(isinstance(tag, str) for tag in tags):
-        return tuple(tag.strip() for tag in tags if tag.strip())
-    raise ValueError(f"must be a list of tags, not {value!r}")
+def _words(value: Any) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else value
+    if isinstance(words, list | tuple) and all(isinstance(word, str) for word in words):
+        return tuple(word.strip() for word in words if word.strip())
+    raise ValueError(f"must be a list of words, not {value!r}")
 
 
 def _vars(value: Any) -> dict[str, Any]:
@@ -110,16 +110,20 @@ def _vars(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
-PATHS = ("root", "state_dir", "runtime_dir")
+PATHS = (
+    *("root", "state_dir", "runtime_dir"),
+    *("ca_file", "client_certificate", "client_key", "token_file"),
+)
 CHECKS: dict[str, Callable[[Any], Any]] = {
-    "profile": _text,
+    **dict.fromkeys(("profile", "bundle_name"), _text),
     **dict.fromkeys(PATHS, _path),
     "vars": _vars,
     **dict.fromkeys(
-        ("noop", "json", "detailed_exitcodes", "quiet", "verbose", "splay", "resident"), _flag
+        ("noop", "json", "detailed_exitcodes", "quiet", "verbose", "splay", "resident", "unsigned"),
+        _flag,
     ),
     "phase": _one_of("bake", "start", "run"),
-    "tags": _tags,
+    **dict.fromkeys(("tags", "groups", "keys"), _words),
     "color": _one_of("auto", "always", "never"),
     "wait": _number,
     **dict.fromkeys(("interval", "deadline", "poll"), _duration),
@@ -127,5 +131,5 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "log_format": _one_of("logfmt", "json"),
     "log_to": _one_of("stderr", "syslog"),
     "metrics_listen": _own_address,
-    **dict.fromkeys(("allow_deletions", "backup_bytes", "backup_days"), _count),
+    **dict.fromkeys(("allow_deletions", "backup_bytes", "backup_days", "threshold"), _count),
 }

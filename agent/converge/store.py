@@ -32,6 +32,18 @@ class Store:
         self.path = path
         self._read_only = read_only
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing may be changed here (a dry run)."""
+        return self._read_only
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder of it, sorted; empty if there is none."""
+        try:
+            return sorted(os.listdir(os.path.join(self.path, folder)))
+        except OSError:
+            return []
+
     def read(self, name: str) -> bytes | None:
         """Return the content under `name`; None: there is none that can be read."""
         try:

@@ -64,7 +64,10 @@ def _prepare(parent: int) -> None:
 
 def _settings(blob: bytes) -> tuple[Settings, dict[str, Any]]:
     data = json.loads(blob.partition(b"\n\n")[2])
-    values = {**data["settings"], "tags": tuple(data["settings"]["tags"])}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in data["settings"].items()
+    }
     return Settings(**values), data["flags"]
 
 
@@ -121,6 +124,8 @@ def profile_watches(profile: str, began: int, files: Iterable[str] = ()) -> list
             changed = 0
         return -1 if began <= changed <= now else prints.of(path)
 
+    if "://" in profile:
+        return []  # nothing of it is on this machine
     steps = {step for path in {profile, *files} for step in _steps(path)}
     return [f"{watches.PROFILE} {number(step)} {step}" for step in sorted(steps)]
 

@@ -7,7 +7,7 @@ import pytest
 from converge import kinds, profile
 from converge.compile import compile_profile
 from converge.facts import Facts
-from converge.runner import trusted_read
+from converge.loading import trusted_read
 from converge.system import System
 from unit.sample import install
 

@@ -151,7 +151,7 @@ def test_a_wrong_variable_is_named(environment, message):
         ("allow_deletions: -1\n", "1:1: must be a whole number, 0 or more, not -1"),
         ("profile: 3\n", "1:1: must be a text, not 3"),
         ("root: etc\n", "1:1: must be an absolute path, not 'etc'"),
-        ("tags: [1]\n", "1:1: must be a list of tags, not [1]"),
+        ("tags: [1]\n", "1:1: must be a list of words, not [1]"),
         ("color: red\n", "1:1: must be one of auto, always, never, not 'red'"),
         ("phase: [run]\n", "1:1: must be one of bake, start, run, not ['run']"),
         ("vars: [a]\n", "1:1: must be a mapping of names to values, not ['a']"),

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from converge import runner
+from converge import loading, runner
 from converge.config import Settings
 from converge.errors import ProfileError
 
@@ -184,9 +184,9 @@ def run(tmp_path, monkeypatch):
         profile=str(tmp_path / "p.yaml"), root=str(tmp_path / "root"),
         state_dir=str(tmp_path / "state"), runtime_dir=str(tmp_path / "run"),
     )  # fmt: skip
-    compiled = runner.compiled
+    compiled = loading.compiled
     calls = []
-    monkeypatch.setattr(runner, "compiled", lambda *args: calls.append(1) or compiled(*args))
+    monkeypatch.setattr(loading, "compiled", lambda *args: calls.append(1) or compiled(*args))
 
     def once(choose=None):
         calls.clear()

@@ -10,7 +10,7 @@ import pytest
 from converge import protect
 from converge.config import Settings
 from converge.errors import ProfileError
-from converge.runner import compiled, trusted_read
+from converge.loading import compiled, trusted_read
 from converge.system import System
 
 OWN = [

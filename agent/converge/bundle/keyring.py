@@ -79,8 +79,10 @@ def ring(keys: Iterable[PublicKey], threshold: int, version: int = 0) -> Keyring
     return Keyring(keys=tuple(found.values()), threshold=threshold, version=version)
 
 
-def follow(root: Keyring, changes: str) -> Keyring:
+def follow(root: Keyring, changes: str, *, upto: int = MOST_CHANGES) -> Keyring:
     """Return the ring that a file of changes leads to from `root`; all older changes are passed over.
+
+    Those of versions above `upto` are passed over too: the ring as it was then.
 
     The file has one JSON object a line: `list` (the document, a string) and `signatures`. Raises
     SignatureError at the first that is not rightly signed, or leaves out a version.
@@ -94,7 +96,7 @@ def follow(root: Keyring, changes: str) -> Keyring:
     for line in lines:
         document, signatures = _line(line)
         later = _ring(document)
-        if later.version <= root.version:
+        if later.version <= root.version or later.version > upto:
             continue
         if later.version != now.version + 1:
             raise SignatureError(

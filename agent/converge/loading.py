@@ -1,0 +1,140 @@
+"""The catalog of a run: the kept one if it is still right, else compiled now, else the last good one.
+
+A profile that is a URL is what is in force of it (converge.in_force), asked for first.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from converge import cache
+from converge.errors import ConvergeError, ProfileError
+from converge.record import Record
+
+if TYPE_CHECKING:
+    from converge.catalog import Catalog
+    from converge.config import Settings
+    from converge.in_force import InForce
+    from converge.profile import Read
+    from converge.state import StateDirectory
+    from converge.system import System
+
+READ_LIMIT = 64 << 20  # bytes of one file of a profile's folder
+_PATIENCE = 60.0  # seconds to wait for another run that asks the source
+
+
+class Loaded(Record):
+    """A catalog, whether it was `compiled` now, and what was wrong with the one that it stands for.
+
+    `settings` are those that it is kept under; `found` is the bundle that it was made from.
+    """
+
+    catalog: Catalog
+    settings: Settings
+    compiled: bool = True
+    error: str = ""
+    found: InForce | None = None
+
+    def told(self) -> dict[str, Any] | None:
+        """Return what reports say of where the profile came from; None: from this machine."""
+        return self.found.told() if self.found else None
+
+
+def compiled(settings: Settings, system: System, state: str | None, read: Read) -> Catalog:
+    """Return the catalog of the settings' profile. Raises ProfileError, ConvergeError."""
+    from converge import profile, protect
+    from converge.compile import compile_profile
+    from converge.facts import Facts
+
+    facts = Facts(system.read_only())
+    loaded = profile.load(settings.profile, read)
+    return compile_profile(loaded, facts, settings.vars, read, protect.own_paths(state))
+
+
+def check(settings: Settings, system: System, read: Read) -> Catalog:
+    """Return the catalog of a profile that is only checked: files by `read`, a URL asked for news."""
+    if "://" in settings.profile:
+        return _from_afar(settings, system, None, ask=True).catalog
+    return compiled(settings, system, None, read)
+
+
+def trusted_read(path: str) -> tuple[str, bytes]:
+    """Read a file that nobody but root or the agent's own user could change."""
+    from converge import trust
+
+    return trust.read(path, READ_LIMIT)
+
+
+def load(
+    settings: Settings,
+    system: System,
+    state: StateDirectory | None,
+    *,
+    last_good: bool = False,
+    ask: bool = True,
+) -> Loaded:
+    """Return the catalog to run. Raises ConvergeError if there is none.
+
+    With `last_good` a profile that is wrong leaves the last catalog that was right in force; with
+    `ask` the source of a profile from afar is asked for news.
+    """
+    if "://" in settings.profile:
+        return _from_afar(settings, system, state, ask=ask)
+    kept = _kept(settings, system, state, trusted_read)
+    if kept is not None:
+        return Loaded(catalog=kept, settings=settings, compiled=False)
+    try:
+        fresh = compiled(settings, system, state.path if state else None, trusted_read)
+    except ConvergeError as error:
+        good = cache.last_good(state, settings) if last_good and state else None
+        if good is None:
+            raise
+        count = len(error.problems) if isinstance(error, ProfileError) else 1
+        said = f"{error}\nthe last good profile stays in force ({count} problems in the new one)"
+        return Loaded(catalog=good, settings=settings, compiled=False, error=said)
+    return Loaded(catalog=fresh, settings=settings)
+
+
+def _from_afar(
+    settings: Settings, system: System, state: StateDirectory | None, *, ask: bool
+) -> Loaded:
+    """Return the catalog of the bundle in force; one that does not compile is refused."""
+    from contextlib import nullcontext
+
+    from converge import in_force, lock
+
+    writes = state is not None and not state.is_read_only
+    folder = os.path.join(state.path, "source") if state and writes else ""
+    with lock.hold(folder, _PATIENCE) if folder else nullcontext():
+        found = in_force.obtain(settings, state, ask=ask)
+        try:
+            return of_bundle(settings, system, state, found)
+        except ConvergeError as error:
+            back = in_force.conclude(state if writes else None, found, str(error), was_good=True)
+            if back is None:
+                raise
+            said = f"{error}\nthis bundle is refused; the last good one stays in force"
+            return of_bundle(settings, system, state, back).replace(error=said)
+
+
+def of_bundle(
+    settings: Settings, system: System, state: StateDirectory | None, found: InForce
+) -> Loaded:
+    """Return the catalog of a bundle: the kept one, or compiled now. Raises ConvergeError."""
+    own = settings.replace(profile=found.folder)
+    kept = _kept(own, system, state, found.read)
+    if kept is not None:
+        return Loaded(catalog=kept, settings=own, compiled=False, found=found)
+    whole = settings.replace(profile=found.profile)
+    fresh = compiled(whole, system, state.path if state else None, found.read)
+    fresh = fresh.replace(inputs={**fresh.inputs, "files": found.inputs, "absent": []})
+    return Loaded(catalog=fresh, settings=own, found=found)
+
+
+def _kept(
+    settings: Settings, system: System, state: StateDirectory | None, read: Read
+) -> Catalog | None:
+    from converge.facts import Facts
+
+    return cache.load(state, settings, Facts(system.read_only()), read) if state else None
