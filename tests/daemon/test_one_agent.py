@@ -2,90 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-PATIENCE = 30.0  # seconds; nothing here takes as long
-PROFILE = """\
-resources:
-  - directory: /etc
-  - file: /etc/motd
-    content: "welcome\\n"
-  - file: /etc/issue
-    content: "declared\\n"
-"""
-
-
-def until(what: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.01)
-
-
-class Agent:
-    """A resident agent over a scratch root."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.motd = folder / "root/etc/motd"
-        self.profile = folder / "p.yaml"
-        self.profile.write_text(PROFILE)
-        (folder / "root").mkdir()
-        for name in ("state", "run"):
-            (folder / name).mkdir(mode=0o700)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def argv(self, *words: str) -> list[str]:
-        return [
-            sys.executable, "-I", "-m", "converge", *words, "--root", f"{self.folder}/root",
-            "--profile", str(self.profile), "--state-dir", f"{self.folder}/state",
-            "--runtime-dir", f"{self.folder}/run",
-        ]  # fmt: skip
-
-    def start(self, *words: str) -> None:
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(self.argv(*words), stdout=log, stderr=log)
-        until(lambda: self.status().get("agent") and self.status()["agent"]["runs"] > 0)
-
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.argv(*words), capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-
-    def status(self) -> dict:
-        answer = self.call("status", "--json")
-        return json.loads(answer.stdout) if answer.returncode == 0 else {}
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def signal(self, number: int) -> None:
-        assert self.process
-        self.process.send_signal(number)
-
-    def end(self) -> int:
-        assert self.process
-        self.process.terminate()
-        return self.process.wait(PATIENCE)
-
-
-@pytest.fixture
-def agent(tmp_path: Path) -> Iterator[Agent]:
-    found = Agent(tmp_path)
-    yield found
-    if found.process and found.process.poll() is None:
-        found.process.kill()
-        found.process.wait()
+from daemon.supervisor import PROFILE, until
 
 
 def test_it_converges_repairs_drift_and_stops(agent):

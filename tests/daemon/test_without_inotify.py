@@ -7,9 +7,8 @@ import os
 
 import pytest
 
-from daemon.test_one_agent import Agent, agent, until
-
-__all__ = ["agent"]
+from daemon.agent import Agent
+from daemon.supervisor import until
 
 
 @pytest.fixture
