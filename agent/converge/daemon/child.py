@@ -10,9 +10,12 @@ import time
 
 from converge.daemon import kernel
 from converge.daemon.options import Options, memory_file
+from converge.daemon.watches import is_record
 
 GRACE = 8.0  # seconds between the request to stop and the kill: `docker stop` gives ten in all
 _MOST = 16 << 20  # bytes of a result
+_PIECE = 1 << 16  # bytes that are read at once
+_PIPE = 1 << 20  # bytes that a pipe holds at most, when the worker has ended
 # Not by -m, whose runpy costs 3 ms.
 _WORKER = "from converge.worker import main; main()"
 _RESULT = 3  # descriptor of a worker's result
@@ -32,13 +35,15 @@ class Child:
         self.began = now()
         self.deadline = self.began + options.deadline
         self.asked_to_stop = self.killed = self.late = False
-        self._words = b""
+        self.trouble = ""  # with its result
+        self._words = bytearray()
         lines = [verb, reason, str(os.getpid()), *paths]  # type: ignore[misc]
         head = "\0".join(lines).encode(errors="surrogateescape")
-        request = memory_file(b"%d\n" % len(head) + head + options.blob)
         self.result, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        request = -1
         argv = [options.program, "-I", "-c", _WORKER]
         try:
+            request = memory_file(b"%d\n" % len(head) + head + options.blob)
             os.set_blocking(write, True)
             self.pid = os.posix_spawn(
                 argv[0], argv, os.environ, setpgroup=0, setsigmask=(),
@@ -52,28 +57,44 @@ class Child:
             os.close(self.result)
             raise
         finally:
-            os.close(request)
             os.close(write)
+            if request >= 0:
+                os.close(request)
 
-    def read(self) -> None:
-        """Take in what it has said; at the end `result` is closed (-1)."""
-        while self.result >= 0:
-            try:
-                data = os.read(self.result, 65536)
-            except BlockingIOError:
-                return
-            if not data:
-                self._close()
-            if len(self._words) < _MOST:
-                self._words += data
+    def read(self) -> bool:
+        """Take in a part of what it has said; return whether there was any.
+
+        Only a part, so that one who never ends does not hold us up. At the end `result` is closed
+        (-1), and for one who says too much.
+        """
+        if self.result < 0:
+            return False
+        try:
+            data = os.read(self.result, _PIECE)
+        except BlockingIOError:
+            return False
+        self._words += data
+        if len(self._words) > _MOST:
+            self._words.clear()
+            self.trouble = f"gave a result of more than {_MOST} bytes"
+        if self.trouble or not data:
+            self._close()
+        return bool(data)
 
     def answer(self) -> list[str] | None:
         """Return its whole result, once it has ended; None if it did not get to one."""
-        self.read()
+        for _ in range(_PIPE // _PIECE + 1):
+            if not self.read():
+                break
         self._close()
-        if not self._words.endswith(b"\0end\0") or len(self._words) > _MOST:
+        words, self._words = self._words, bytearray()
+        if not words.endswith(b"\0end\0"):
             return None
-        return self._words.decode(errors="surrogateescape").split("\0")[:-2]
+        answer = words.decode(errors="surrogateescape").split("\0")[:-2]
+        if self.verb == "run" and not _makes_sense(answer):
+            self.trouble = "gave a result that makes no sense"
+            return None
+        return answer
 
     def how_it_ended(self, status: int) -> str:
         """Say how it ended, when it gave no result. `status`: negative is a signal's number."""
@@ -83,6 +104,8 @@ class Child:
             )
         if self.killed:
             return "the worker was killed, as it did not stop when it was asked to"
+        if self.trouble:
+            return f"the worker {self.trouble}"
         if status == -kernel.SIGKILL:
             return "the worker was killed by signal 9, perhaps for want of memory"
         if status < 0:
@@ -117,6 +140,21 @@ class Child:
         if self.result >= 0:
             os.close(self.result)
             self.result = -1
+
+
+def _makes_sense(answer: list[str]) -> bool:
+    """Tell whether this is the result of a run: code, run, whole or partial, failed, records."""
+    if len(answer) < 4:
+        return False
+    code, run, whole, failed, *records = answer
+    return (
+        code.isdecimal()
+        and len(code) < 4
+        and "\n" not in run
+        and whole in ("whole", "partial")
+        and failed in ("", "failed")
+        and all(map(is_record, records))
+    )
 
 
 def _signal(pid: int, number: int) -> None:

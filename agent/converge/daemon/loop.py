@@ -165,6 +165,8 @@ class Daemon:
             if self.child and pid == self.child.pid:
                 child, self.child = self.child, None
                 self._ended(child, os.waitstatus_to_exitcode(status))
+                del child
+                kernel.forget_freed_memory()
 
     def _ended(self, child: Child, status: int) -> None:
         answer = child.answer()
@@ -195,7 +197,6 @@ class Daemon:
             except OSError:
                 self.say("warning", "nobody waits for the first run any more")
             os.close(fd)
-        kernel.forget_freed_memory()
 
     def _failed(self, why: str) -> None:
         self.crashes += 1

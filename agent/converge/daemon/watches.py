@@ -19,6 +19,19 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _LOST = kernel.IN_DELETE_SELF | kernel.IN_MOVE_SELF | kernel.IN_UNMOUNT | kernel.IN_IGNORED
 
 
+def is_record(text: str) -> bool:
+    """Tell whether this is `KIND PRINT PATH`."""
+    kind, _, rest = text.partition(" ")
+    number, _, path = rest.partition(" ")
+    digits = number.removeprefix("-")
+    return (
+        kind in ("-", FILE, CONTENT, PROFILE, MOUNTED)
+        and path.startswith("/")
+        and digits.isdecimal()
+        and len(digits) < 32
+    )
+
+
 class Watches:
     """`fd` is the descriptor to wait for (-1: none); `trouble` says why paths are only polled."""
 
