@@ -46,14 +46,18 @@ class Server:
         self.listening, self.ending = listening, ending
         self.answer, self.uids = answer, uids
         self.connections: dict[int, Connection] = {}
+        self.rests_until = 0.0  # where no descriptor is left for another connection
 
     def fds(self) -> list[int]:
         """Return the descriptors to wait for."""
-        return [self.listening.fileno(), *self.connections]
+        listening = [] if self.rests_until else [self.listening.fileno()]
+        return [*listening, *self.connections]
 
     def next_deadline(self) -> float | None:
-        """Return when a connection has taken too long."""
+        """Return when a connection has taken too long, or another may be taken again."""
         times = [c.deadline for c in self.connections.values() if not c.waits]
+        if self.rests_until:
+            times.append(self.rests_until)
         return min(times) if times else None
 
     def ready(self, fd: int) -> None:
@@ -65,6 +69,8 @@ class Server:
 
     def expire(self) -> None:
         """Hang up on those who have taken too long."""
+        if now() >= self.rests_until:
+            self.rests_until = 0.0
         for fd, connection in list(self.connections.items()):
             if not connection.waits and now() >= connection.deadline:
                 self._close(fd)
@@ -78,7 +84,10 @@ class Server:
     def _accept(self) -> None:
         try:
             fd, _ = self.listening._accept()  # type: ignore[attr-defined]
+        except BlockingIOError:
+            return  # it has hung up already
         except OSError:
+            self.rests_until = now() + SECONDS
             return
         os.set_inheritable(fd, False)
         connection = Connection(fd)
