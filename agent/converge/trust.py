@@ -24,6 +24,7 @@ from converge.errors import ConvergeError, MissingError, UsageError
 
 _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK = 1 << 20  # bytes that are read at once
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 _OVERFLOW = 65534  # what an id that the user namespace does not map looks like
 _WHOLE = "4294967295"  # the length of the map where every id is mapped
@@ -201,7 +202,7 @@ def _some_ids_unmapped() -> bool:
 
 def _content(fd: int, path: str, limit: int) -> bytes:
     chunks, left = [], limit + 1
-    while left and (chunk := os.read(fd, left)):
+    while left and (chunk := os.read(fd, min(left, _CHUNK))):
         chunks.append(chunk)
         left -= len(chunk)
     if not left:
