@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ENGINE ?= $(shell command -v podman || command -v docker)
 IMAGE ?= localhost/converge-base
 
-.PHONY: help demo test test-slow check image demo-container bench clean
+.PHONY: help demo test test-slow soak check image demo-container bench clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,6 +25,9 @@ test: $(STAMP) ## run all tests; those in containers need podman or docker
 
 test-slow: $(STAMP) ## run the long sweeps
 	$(BIN)/pytest -m slow
+
+soak: $(STAMP) ## let the resident agent run 10,000 times
+	CONVERGE_SOAK_RUNS=10000 $(BIN)/pytest -m slow tests/daemon/test_soak.py
 
 check: $(STAMP) ## lint, types, import contract
 	$(BIN)/ruff check
