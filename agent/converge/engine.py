@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from converge import outcome, stopping
 from converge.errors import BatchError, CannotManageError, ConvergeError, StoppedError
-from converge.inspection import Inspection, Item, by_kind, explain
+from converge.inspection import Inspection, Item, by_kind, differs, explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Run:
         items = self.inspection.items
         differing = self.inspection.inspect(items.values(), self.system.read_only())
         self._check_deletions(differing.values())
+        self.notifications.recur(self.inspection.recurring)
         due = set(differing) | (set(items) & set(self.notifications.pending))
         for last in range(_PASSES):
             if not due:
@@ -208,7 +209,9 @@ class Run:
                     explain(error), change, getattr(error, "remedy", "")
                 )
             elif change.id in still:
-                self.outcomes[change.id] = outcome.failed(differs(still[change.id]), change)
+                self.outcomes[change.id] = outcome.failed(
+                    differs(self.inspection.items[change.id], still[change.id]), change
+                )
 
     def _refresh(self, group: list[Item]) -> bool:
         """Refresh those of a kind that were notified; a refresh that fails stays pending."""
@@ -241,10 +244,3 @@ class Run:
                 "something else in this run changes it back", change
             )
         return differing
-
-
-def differs(change: Change[Any, Any]) -> str:
-    """Return what still differs after an apply that raised nothing."""
-    if change.after is None:
-        return "it is still there"
-    return "still differs: " + ", ".join(field.field for field in change.fields)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from converge import modes
 
@@ -72,6 +72,27 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _umask(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("a bare number is read differently by different YAML versions; quote it")
+    if isinstance(value, str) and not re.fullmatch(r"0?[0-7]{1,3}", value):
+        raise ValueError(f'{value!r} is no umask: up to three octal digits, such as "027"')
+    return value
+
+
+def _word(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _argv(value: Any) -> Any:
+    if isinstance(value, str) and value:
+        return value
+    words = [_word(word) for word in value] if isinstance(value, list | tuple) else []
+    if words and all(isinstance(word, str) for word in words):
+        return words
+    raise ValueError(f"a program is a list of words, or a string of them, not {value!r}")
+
+
 def _several(item: Any, written: Any) -> Any:
     """A list of items, or one item alone; `written` is how the JSON schema describes an item."""
     return Annotated[
@@ -81,6 +102,7 @@ def _several(item: Any, written: Any) -> Any:
 
 
 Text = Annotated[str, Field()]
+Word = Annotated[str, BeforeValidator(_word, json_schema_input_type=str | int)]
 Line = Annotated[str, Matching(r"[^\n\r\0]*", "one line of text")]
 AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
 Mode = Annotated[str, BeforeValidator(_mode, json_schema_input_type=str)]
@@ -94,4 +116,21 @@ AccountId = Annotated[int, Field(ge=0, le=_MOST_ID)]
 Seconds = Annotated[float, Field(gt=0)]
 Reference = Annotated[str, Matching(r"[a-z][a-z0-9_-]*:(?s:.+)", "a resource, written `kind:name`")]
 References = _several(Reference, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*:.")])
+AbsolutePaths = _several(AbsolutePath, str)
+_ANY_WORD = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+_WORDS = {"type": "array", "items": _ANY_WORD, "minItems": 1}
+Argv = Annotated[  # as a string it is split where it is used
+    Any,
+    BeforeValidator(_argv),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, _WORDS]}),
+]
+ExitCode = Annotated[int, Field(ge=0, le=255)]
+ExitCodes = Annotated[
+    Sequence[ExitCode],
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, int) else value,
+        json_schema_input_type=ExitCode | Sequence[ExitCode],
+    ),
+]
+Umask = Annotated[str, BeforeValidator(_umask, json_schema_input_type=str)]
 Words = _several(Annotated[str, Matching(r"\S+", "one word")], str)

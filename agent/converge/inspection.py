@@ -40,6 +40,7 @@ class Inspection:
         self._before_reading = before_reading
         self.outcomes: dict[str, Outcome] = {}
         self.items: dict[str, Item] = {}
+        self.recurring: list[str] = []  # what is refreshed in every run
         for resource in catalog.resources:
             if tags and not set(tags) & set(resource.tags):
                 continue
@@ -50,6 +51,8 @@ class Inspection:
                 continue
             provider = kinds.load(resource.kind)
             spec = provider.spec(**resource.spec)
+            if provider.recurring and provider.recurs(spec) and not resource.noop:
+                self.recurring.append(resource.id)
             self.items[resource.id] = Item(resource=resource, provider=provider, spec=spec)
 
     def inspect(self, items: Iterable[Item], system: ReadOnlySystem) -> dict[str, Change[Any, Any]]:
@@ -125,6 +128,21 @@ def by_kind(items: Iterable[Item], *, early: bool = False) -> list[list[Item]]:
         groups.setdefault(item.resource.kind, []).append(item)
     found = list(groups.values())
     return sorted(found, key=lambda g: not g[0].provider.brings_files) if early else found
+
+
+def differs(item: Item, change: Change[Any, Any]) -> str:
+    """Return what still differs after an apply that raised nothing."""
+    if change.after is None:
+        return "it is still there"
+    from converge.textdiff import shown
+
+    untold = item.provider.hidden(change) | change.after.text
+    return "still differs: " + ", ".join(
+        field.field
+        if field.field in untold or field.before is None
+        else f"{field.field} ({shown(field.before)})"
+        for field in change.fields
+    )
 
 
 def explain(error: Exception) -> str:

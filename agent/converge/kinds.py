@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     AnyProvider = Provider[Any, Any]
 
 BUILT_IN = {
+    "command": "converge_resources.command:CommandProvider",
     "directory": "converge_resources.directory:DirectoryProvider",
     "file": "converge_resources.file:FileProvider",
     "group": "converge_resources.group:GroupProvider",

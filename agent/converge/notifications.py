@@ -30,6 +30,11 @@ class Notifications:
         if added:
             self._save()
 
+    def recur(self, names: Iterable[str]) -> None:
+        """Note that these are due in every run, which need not be remembered."""
+        for name in names:
+            self.pending.setdefault(name, [name])
+
     def withdraw(self, source: str) -> None:
         """Take back what this run announced for `source`, which did not change after all."""
         taken = [target for name, target in self._fresh if name == source]

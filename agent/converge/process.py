@@ -23,6 +23,16 @@ _SHOWN = 2000  # characters of a program's words that an error repeats
 _LOOK = 0.5  # seconds after which we look whether the program itself has ended
 
 
+class Context(Record):
+    """Where and as whom a program runs; None: as the agent. `groups` are the supplementary ones."""
+
+    folder: str = "/"
+    umask: int = 0o022
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] | None = None
+
+
 class Completed(Record):
     """What a program answered. A negative code is the signal that ended it."""
 
@@ -46,26 +56,13 @@ def run(
     timeout: float,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
+    context: Context | None = None,
 ) -> Completed:
     """Run a program by its absolute path and wait; its whole process group dies at the deadline.
 
     `timeout` is in seconds. Raises ApplyError if it cannot be started or takes too long.
     """
-    import subprocess
-
-    try:
-        child = subprocess.Popen(
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**ENVIRONMENT, **(environment or {})},
-            cwd="/",
-            start_new_session=True,
-            umask=0o022,
-        )
-    except OSError as error:
-        raise ApplyError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    child = _start(argv, {**ENVIRONMENT, **(environment or {})}, context or Context())
     with child:  # closes the pipes
         try:
             out, err = _communicate(child, argv[0], stdin, timeout)
@@ -78,6 +75,28 @@ def run(
         out=out.decode(errors="replace"),
         err=err.decode(errors="replace"),
     )
+
+
+def _start(argv: Sequence[str], environment: Mapping[str, str], context: Context) -> Popen[bytes]:
+    import subprocess
+
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=context.folder,
+            start_new_session=True,
+            umask=context.umask,
+            user=context.uid,
+            group=context.gid,
+            extra_groups=context.groups,
+        )
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a word, an id out of range
+        why = getattr(error, "strerror", None) or error
+        raise ApplyError(f"{argv[0]} cannot be started: {why}") from error
 
 
 def _communicate(

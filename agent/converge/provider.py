@@ -97,6 +97,7 @@ class Provider(ABC, Generic[S, T]):
     kind: ClassVar[str]
     spec: type[S]
     brings_files: ClassVar[bool] = False  # True (package): goes first in its wave
+    recurring: ClassVar[bool] = False  # True (command): ask `recurs`
 
     @abstractmethod
     def desired(self, spec: S) -> T | None:
@@ -172,6 +173,10 @@ class Provider(ABC, Generic[S, T]):
     def deletions(self, change: Change[S, T]) -> int:
         """MAY be overridden. Count the things that this change deletes (the run has a cap)."""
         return 1 if change.after is None else 0
+
+    def recurs(self, spec: S) -> bool:
+        """MAY be overridden, with `recurring`. Tell whether it is refreshed in every run. Pure."""
+        return False
 
     def refresh(self, spec: S, system: System) -> None:
         """MAY be overridden. Do what a notification asks for (restart, reload). Default: nothing."""

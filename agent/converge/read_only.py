@@ -153,10 +153,21 @@ class ReadOnlySystem:
         return None
 
     def query(
-        self, argv: Sequence[str], *, timeout: float = 60, stdin: bytes = b""
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        context: process.Context | None = None,
     ) -> process.Completed:
-        """Run a program that only reads. `argv[0]` is an absolute path. Raises ApplyError."""
-        return self._run(argv, timeout=timeout, stdin=stdin, environment=None)
+        """Run a program that only reads. `argv[0]` is an absolute path. Raises OSError, ApplyError.
+
+        `environment` is added to ours; `context` says where, and as whom, it runs.
+        """
+        return self._run(
+            argv, timeout=timeout, stdin=stdin, environment=environment, context=context
+        )
 
     def forget(self) -> None:
         """Drop what is remembered of directories and mounts: the machine may have changed."""
@@ -170,10 +181,16 @@ class ReadOnlySystem:
         timeout: float,
         stdin: bytes,
         environment: Mapping[str, str] | None,
+        context: process.Context | None = None,
     ) -> process.Completed:
         if self.prefixed:
             raise CannotManageError(f"{argv[0]}: no program is run below --root {self.root}")
-        return process.run(argv, timeout=timeout, stdin=stdin, environment=environment)
+        if context is not None:  # by descriptor, as anyone could move a path before it is entered
+            folder = f"/proc/self/fd/{self.paths.directory(context.folder)}"
+            context = context.replace(folder=folder)
+        return process.run(
+            argv, timeout=timeout, stdin=stdin, environment=environment, context=context
+        )
 
     def _open(self, path: str, *, follow: bool = False) -> int | None:
         """Open a regular file for reading; None: there is nothing. Raises OSError."""

@@ -186,10 +186,13 @@ class System(ReadOnlySystem):
         timeout: float = 60,
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
+        context: process.Context | None = None,
     ) -> process.Completed:
-        """Run a program that changes the machine. As `query`; `environment` is added to ours."""
+        """Run a program that changes the machine. As `query`."""
         try:
-            return self._run(argv, timeout=timeout, stdin=stdin, environment=environment)
+            return self._run(
+                argv, timeout=timeout, stdin=stdin, environment=environment, context=context
+            )
         finally:
             self.forget()  # it may have moved directories, or mounted something
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from converge.process import Context
+
     Program = Callable[[Sequence[str], bytes], Completed | str]
 
 
@@ -27,7 +29,8 @@ class FakeSystem(System):
     """A System below a scratch directory, whose programs are functions and whose powers are set.
 
     `programs` maps a program's base name to a function of (argv, stdin) that returns its output
-    (exit 0) or a Completed. `ran` lists the argv of all that was run.
+    (exit 0) or a Completed. `ran` lists the argv of all that was run, `how` the environment and
+    the context of each.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class FakeSystem(System):
         self.programs = dict(programs or {})
         self.capabilities = capabilities
         self.ran: list[tuple[str, ...]] = []
+        self.how: list[tuple[Mapping[str, str] | None, Context | None]] = []
 
     def read_only(self) -> ReadOnlySystem:
         """Return a view with the same programs and powers."""
@@ -64,8 +68,10 @@ class FakeSystem(System):
         timeout: float,
         stdin: bytes,
         environment: Mapping[str, str] | None,
+        context: Context | None = None,
     ) -> Completed:
         self.ran.append(tuple(argv))
+        self.how.append((environment, context))
         program = self.programs.get(os.path.basename(argv[0]))
         if program is None:
             raise ApplyError(f"{argv[0]} cannot be started: no such fake program")

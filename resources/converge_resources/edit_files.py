@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from converge import modes, probe, stopping
 from converge.errors import ApplyError, BatchError, StoppedError
 from converge.record import Record
-from converge_resources import trees, validation
+from converge_resources import argvs, trees, validation
 from converge_resources.owners import Owners
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class _File:
 
     def _validator(self, old: bytes | None) -> Callable[[str], None]:
         declared = {
-            tuple(validation.argv(target.validate)): target.validate
+            tuple(argvs.words(target.validate)): target.validate
             for change, target in self._group
             if target.validate is not None and change.spec.name not in self._errors
         }

@@ -9,19 +9,12 @@ if TYPE_CHECKING:
     from converge.system import System
 
 
-def argv(declared: str | Sequence[str]) -> list[str]:
-    """Return the words of a declared program, a string split as sh(1) would; ValueError: it cannot."""
-    if not isinstance(declared, str):
-        return list(declared)
-    import shlex
-
-    return shlex.split(declared)
-
-
 def problems(declared: str | Sequence[str]) -> Iterator[str]:
     """Yield what is wrong with a declared program."""
+    from converge_resources import argvs
+
     try:
-        words = argv(declared)
+        words = argvs.words(declared)
     except ValueError as error:
         yield f"{declared!r} cannot be split into words: {error}"
         return
@@ -35,7 +28,9 @@ def validator(system: System, declared: str | Sequence[str] | None) -> Callable[
     """Return what System.write calls with the staged file's path; it raises ApplyError to refuse."""
     if declared is None:
         return None
-    words = argv(declared)
+    from converge_resources import argvs
+
+    words = argvs.words(declared)
 
     def check(staged: str) -> None:
         system.run([word.replace("%", staged) for word in words]).check()

@@ -53,6 +53,26 @@ def test_where_and_how_it_runs():
     assert python(code).out == "/ 0o22 True\n"
 
 
+def test_another_place_and_another_user(tmp_path):
+    def seen(context: process.Context) -> list[str]:
+        argv = ["/bin/sh", "-c", "pwd; umask; id -u; id -g; id -G"]
+        return process.run(argv, timeout=20, context=context).check().out.splitlines()
+
+    context = process.Context(folder=str(tmp_path), umask=0o077)
+    ids = [str(os.geteuid()), str(os.getegid())]
+    assert seen(context)[:4] == [str(tmp_path), "0077", *ids]
+    if os.geteuid() == 0:
+        tmp_path.chmod(0o700)  # entered before the user is another one
+        assert seen(context.replace(uid=65534, gid=65533, groups=(65532,))) == [
+            str(tmp_path), "0077", "65534", "65533", "65533 65532",
+        ]  # fmt: skip
+
+
+def test_an_argument_with_a_nul():
+    with pytest.raises(ApplyError, match="/bin/echo cannot be started: embedded null byte"):
+        process.run(["/bin/echo", "a\0b"], timeout=5)
+
+
 def test_no_descriptor_is_passed_on(tmp_path):
     fd = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(fd, True)
