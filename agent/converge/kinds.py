@@ -6,7 +6,7 @@ other kind is looked up in the entry-point group `converge.kinds` (value: the pr
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def load(kind: str) -> AnyProvider:
         if target is None:
             raise KeyError(kind)
         module, _, name = target.partition(":")
-        provider: AnyProvider = getattr(import_module(module), name)()
+        __import__(module)  # importlib itself costs a part of a millisecond
+        provider: AnyProvider = getattr(sys.modules[module], name)()
         _loaded[kind] = provider
     return _loaded[kind]
 

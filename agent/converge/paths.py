@@ -1,9 +1,10 @@
 """Opening paths that nobody can move under us.
 
-Every path is resolved to a directory descriptor below the root prefix, component by component or
-by openat2(2) with RESOLVE_NO_SYMLINKS; what is then done is done relative to that descriptor. A
-symbolic link on the way is followed only where nobody but root or the agent's own user could have
-put it there (path_resolution(7), CVE-2017-1002101, CVE-2018-6954).
+Every path is resolved to a directory descriptor below the root prefix, step by step, each opened
+from the descriptor of the one before (O_NOFOLLOW), which is remembered for the paths to come; what
+is then done is done relative to that descriptor. A symbolic link on the way is followed only where
+nobody but root or the agent's own user could have put it there (path_resolution(7),
+CVE-2017-1002101, CVE-2018-6954).
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 
-from converge import openat2
 from converge.errors import ApplyError
 from converge.walk import UnsafePathError, Walk
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["At", "Paths", "UnsafePathError"]
 
 _MOST_CACHED = 256
+_STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Paths:
@@ -65,10 +66,11 @@ class Paths:
         """Return a descriptor (O_PATH) of a directory, as `parent` does. Raises OSError."""
         fd = self._cache.get(path)
         if fd is None:
-            fd = self._open(path)
-            if len(self._cache) >= self._most_cached:
-                self.forget()
-            self._cache[path] = fd
+            _check(path)
+            parts = _parts(path)
+            fd = self._straight(path, parts)
+            if fd is None:
+                fd = self._remember(path, self._walk(path, parts))
         return fd
 
     def resolve(self, path: str) -> str:
@@ -87,13 +89,34 @@ class Paths:
         finally:
             walk.close()
 
-    def _open(self, path: str) -> int:
-        _check(path)
-        parts = _parts(path)
-        if ".." not in parts:
-            fd = openat2.open_beneath(self._root_fd, "/".join(parts) or ".")
-            if fd is not None:
-                return fd
+    def _remember(self, path: str, fd: int) -> int:
+        if len(self._cache) >= self._most_cached:
+            self.forget()
+        self._cache[path] = fd
+        return fd
+
+    def _straight(self, path: str, parts: list[str]) -> int | None:
+        """Step from one remembered directory to the next; None: there is a link, or no directory."""
+        fd, here = self._root_fd, ""
+        for part in parts:
+            if part == "..":
+                return None
+            here = f"{here}/{part}"
+            known = self._cache.get(here)
+            try:
+                fd = (
+                    self._remember(here, os.open(part, _STEP, dir_fd=fd))
+                    if known is None
+                    else known
+                )
+            except NotADirectoryError:
+                return None
+            except OSError as error:
+                error.filename = path
+                raise
+        return fd
+
+    def _walk(self, path: str, parts: list[str]) -> int:
         walk = Walk(self._root_fd)
         try:
             walk.go(parts)

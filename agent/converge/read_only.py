@@ -136,7 +136,7 @@ class ReadOnlySystem:
 
     def capable(self, capability: int) -> bool:
         """Tell whether the agent has a capability, by its number (capabilities(7), CapEff)."""
-        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
             for line in file:
                 if line.startswith("CapEff:"):
                     return bool(int(line.split()[1], 16) >> capability & 1)

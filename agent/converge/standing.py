@@ -28,7 +28,7 @@ class Clock:
         self.wall = time.time()
         self.boottime = time.clock_gettime(time.CLOCK_BOOTTIME)
         try:
-            with open(_BOOT, encoding="ascii") as file:
+            with open(_BOOT, encoding="utf-8") as file:
                 self.boot = file.read().strip()
         except OSError:
             self.boot = ""

@@ -1,4 +1,4 @@
-"""Resolving a path step by step, on descriptors, without openat2(2).
+"""Resolving a path that has symbolic links on the way, step by step, on descriptors.
 
 A symbolic link is followed only where root (or the agent's own user) owns it and every directory
 from the root down to it, and nobody else could have put it there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import directory_tree, directory_write, trees
+from converge_resources import directory_tree, trees
 from converge_resources.owners import Owners
 from converge_resources.walk import MOST, TooManyError
 
@@ -127,6 +127,8 @@ class DirectoryProvider(Provider[DirectorySpec, DirectoryState]):
         self, changes: Sequence[Change[DirectorySpec, DirectoryState]], system: System
     ) -> None:
         """Make, adjust, purge or remove each directory."""
+        from converge_resources import directory_write
+
         owners = Owners(system)
         each(changes, lambda change: directory_write.apply(change, system, owners))
 
@@ -134,6 +136,8 @@ class DirectoryProvider(Provider[DirectorySpec, DirectoryState]):
         self, changes: Sequence[Change[DirectorySpec, DirectoryState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say which directories this container does not let us change, for what the change needs."""
+        from converge_resources import directory_write
+
         owners = Owners(system)
         return trees.probing(
             changes, lambda change: directory_write.obstacle(change, system, owners)

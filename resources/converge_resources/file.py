@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import disclosure, file_write, sources, trees, validation
+from converge_resources import disclosure, trees
 from converge_resources.owners import Owners
 
 TYPE_CHECKING = False
@@ -60,6 +60,8 @@ class FileSpec(Spec):
         if self.content is not None and not _encodable(self.content):
             yield "content", "the content is not valid Unicode; use `source` for other bytes"
         if self.validate is not None:
+            from converge_resources import validation
+
             yield from (("validate", text) for text in validation.problems(self.validate))
         if self.state == "absent" and (self.content is not None or self.source is not None):
             yield "state", "a file that is to be absent has no content"
@@ -107,6 +109,8 @@ class FileProvider(Provider[FileSpec, FileState]):
         """
         if spec.source is None:
             return spec
+        from converge_resources import sources
+
         real, data = read(spec.source)
         digest = sources.checked(data, spec.source, spec.digest)
         text = sources.as_text(data)
@@ -123,6 +127,8 @@ class FileProvider(Provider[FileSpec, FileState]):
 
     def apply(self, changes: Sequence[Change[FileSpec, FileState]], system: System) -> None:
         """Write, adjust or remove each file."""
+        from converge_resources import file_write
+
         owners = Owners(system)
         each(changes, lambda change: file_write.apply(change, system, owners))
 
@@ -130,6 +136,8 @@ class FileProvider(Provider[FileSpec, FileState]):
         self, changes: Sequence[Change[FileSpec, FileState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say which files this container does not let us touch, asking for no more than is needed."""
+        from converge_resources import file_write
+
         owners = Owners(system)
         return trees.probing(changes, lambda change: file_write.obstacle(change, system, owners))
 

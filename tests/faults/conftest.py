@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from converge import openat2
 from converge.backup import Backups
 from converge.journal import Journal
+from converge.paths import Paths
 from converge.system import System
 
 
-@pytest.fixture(params=["openat2", "walk"])
+@pytest.fixture(params=["straight", "walk"])
 def way(request, monkeypatch) -> str:
     if request.param == "walk":
-        monkeypatch.setattr(openat2, "_available", False)
+        monkeypatch.setattr(Paths, "_straight", lambda *_: None)
     return str(request.param)
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from converge import openat2
 from converge.backup import Backups
 from converge.errors import ConvergeError
+from converge.paths import Paths
 from converge.system import System
 from faults.needs import need_root
 from faults.scenarios import observe
@@ -167,11 +167,11 @@ def rounds(arena: Arena, system: System, operation: Operation) -> tuple[int, lis
     return done, returned
 
 
-@pytest.mark.parametrize("way", ["openat2", "walk"])
+@pytest.mark.parametrize("way", ["straight", "walk"])
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "remove-tree-around"])
 def test_the_victim_is_never_reached(name, way, arena, monkeypatch):
     if way == "walk":
-        monkeypatch.setattr(openat2, "_available", False)
+        monkeypatch.setattr(Paths, "_straight", lambda *_: None)
     system = agent(arena)
     done, returned = rounds(arena, system, OPERATIONS[name])
     assert observe(arena.victim) == arena.before
@@ -185,10 +185,10 @@ def test_the_victim_is_never_reached(name, way, arena, monkeypatch):
         assert 0 < done < ROUNDS, "the agent must meet both the directory and the link"
 
 
-@pytest.mark.parametrize("way", ["openat2", "walk"])
+@pytest.mark.parametrize("way", ["straight", "walk"])
 def test_a_tree_whose_directories_change_places_is_removed_alone(way, arena, monkeypatch):
     if way == "walk":
-        monkeypatch.setattr(openat2, "_available", False)
+        monkeypatch.setattr(Paths, "_straight", lambda *_: None)
     system = agent(arena)
     child = attack(arena.box)
     removed = 0

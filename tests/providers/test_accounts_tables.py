@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from converge.errors import ApplyError
 from converge_resources.accounts import guards
-from converge_resources.accounts.database import Accounts, editing
+from converge_resources.accounts.database import Accounts
+from converge_resources.accounts.editing import editing
 from converge_resources.accounts.tables import COLUMNS, Table, names
 from providers.accounts_root import FILES, line, make_root, read
 

@@ -7,16 +7,15 @@ import os
 
 import pytest
 
-from converge import openat2
 from converge.errors import ApplyError
 from converge.paths import At, Paths
 
 
-@pytest.fixture(params=["openat2", "walk"], autouse=True)
+@pytest.fixture(params=["straight", "walk"], autouse=True)
 def way(request, monkeypatch):
-    """Every test runs with openat2(2) and without it."""
+    """Every test runs with remembered steps and by the walk alone."""
     if request.param == "walk":
-        monkeypatch.setattr(openat2, "_available", False)
+        monkeypatch.setattr(Paths, "_straight", lambda *_: None)
     return request.param
 
 
@@ -116,6 +115,13 @@ class TestCache:
     def test_a_directory_is_opened_once(self, paths):
         assert paths.directory("/etc") == paths.directory("/etc")
 
+    def test_a_step_is_opened_once(self, paths, root, way):
+        folder = paths.directory("/etc/app")
+        (root / "etc").rename(root / "moved")
+        below = paths.directory("/etc") if way == "straight" else folder
+        assert where(below).startswith(str(root / "moved"))
+        assert where(folder) == str(root / "moved/app")
+
     def test_forget(self, paths, root):
         old = where(paths.directory("/etc"))
         (root / "etc").rename(root / "moved")
@@ -143,6 +149,7 @@ class TestCache:
                 paths.directory(path)
             with pytest.raises(OSError, match=r"."):
                 paths.resolve(path)
+        paths.forget()
         assert len(os.listdir("/proc/self/fd")) <= before
 
 

@@ -7,17 +7,16 @@ import os
 
 import pytest
 
-from converge import openat2
 from converge.paths import Paths, UnsafePathError
 
 STRANGER = 12345
 
 
-@pytest.fixture(params=["openat2", "walk"], autouse=True)
+@pytest.fixture(params=["straight", "walk"], autouse=True)
 def way(request, monkeypatch):
-    """Every test runs with openat2(2) and without it."""
+    """Every test runs with remembered steps and by the walk alone."""
     if request.param == "walk":
-        monkeypatch.setattr(openat2, "_available", False)
+        monkeypatch.setattr(Paths, "_straight", lambda *_: None)
     return request.param
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
-from converge_resources.accounts.lock import locked
 from converge_resources.accounts.tables import COLUMNS, Row, Table, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from converge.system import ReadOnlySystem, System
 
@@ -90,12 +87,3 @@ class Accounts:
             data = b"" if table is None else table.serialise()
             if data != (self._read.get(name) or b""):
                 system.write(f"/etc/{name}", data)
-
-
-@contextmanager
-def editing(system: System) -> Iterator[Accounts]:
-    """Lend the account files under the passwd lock; what was changed is written at the end."""
-    with locked(system):
-        accounts = Accounts(system)
-        yield accounts
-        accounts.save(system)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 
 from converge_resources.accounts import passwords
-from converge_resources.accounts.database import editing
 from converge_resources.accounts.defaults import Defaults
+from converge_resources.accounts.editing import editing
 from converge_resources.accounts.tables import names
 
 TYPE_CHECKING = False
