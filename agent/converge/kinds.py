@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "command": "converge_resources.command:CommandProvider",
+    "block": "converge_resources.block:BlockProvider",
     "directory": "converge_resources.directory:DirectoryProvider",
     "file": "converge_resources.file:FileProvider",
     "group": "converge_resources.group:GroupProvider",

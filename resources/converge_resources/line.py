@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from converge_resources import patterns
+from converge_resources import patterns, places
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
 from converge_resources.lines import Lines, split
 
@@ -45,27 +45,24 @@ class LineSpec(PartSpec):
         if self.state == "absent" and not (self.regexp or self.search_string or self.content):
             yield "regexp", "which line? Give `regexp`, `search_string` or `content`"
         yield from self._excluding()
-        for attribute in ("regexp", "insertafter", "insertbefore"):
-            pattern = getattr(self, attribute)
-            wrong = None if pattern is None else patterns.problem(pattern)
-            if pattern == "":
-                yield attribute, "an empty pattern is found in every line"
-            elif wrong:
-                yield attribute, wrong
-            elif attribute == "regexp" and pattern and self.backrefs and self.content:
-                wrong = patterns.problem(pattern, self.content)
-                if wrong:
-                    yield "content", wrong
+        yield from places.problems(self.insertafter, self.insertbefore)
+        if self.regexp is not None:
+            yield from self._pattern(self.regexp)
+
+    def _pattern(self, regexp: str) -> Iterable[tuple[str, str]]:
+        wrong = patterns.problem(regexp)
+        if wrong:
+            yield "regexp", wrong
+        elif self.backrefs and self.content:
+            wrong = patterns.problem(regexp, self.content)
+            if wrong:
+                yield "content", wrong
 
     def _excluding(self) -> Iterable[tuple[str, str]]:
         if self.regexp is not None and self.search_string is not None:
             yield "search_string", "`regexp` and `search_string` exclude each other"
         if self.search_string == "":
             yield "search_string", "an empty text is found in every line"
-        if self.insertafter is not None and self.insertbefore is not None:
-            yield "insertbefore", "`insertafter` and `insertbefore` exclude each other"
-        if self.insertbefore == "EOF":
-            yield "insertbefore", "use `insertafter: EOF`, which is the default"
         if self.backrefs and self.regexp is None:
             yield "backrefs", "`backrefs` needs a `regexp` to fill them from"
         if self.multiple and self.firstmatch:
@@ -85,7 +82,7 @@ class LineProvider(PartProvider[LineSpec]):
 
     def wanted(self, spec: LineSpec) -> PartState:
         """Return the line; with `backrefs` as it is declared."""
-        return PartState(content=_bytes([spec.content or ""]))
+        return PartState(content=Lines(lines=[spec.content or ""]).data())
 
     def edit(self, spec: LineSpec, body: str) -> Edited:
         """Return the text with the line as declared. Raises PatternError."""
@@ -99,13 +96,14 @@ def _edit(spec: LineSpec, body: str) -> Edited:
     if spec.state == "absent":
         left = [line for index, line in enumerate(text.lines) if index not in found]
         gone = [text.lines[index] for index in found]
-        state = PartState(content=_bytes(gone)) if gone else None
+        state = PartState(content=Lines(lines=gone).data()) if gone else None
         return Edited(body=text.replace(lines=left).text(), found=state)
     if found:
         return _replaced(spec, text, found)
     if spec.backrefs or spec.content in text.lines:
         return Edited(body=body)
-    return Edited(body=text.inserted(_place(spec, text), [spec.content or ""]).text())
+    at = places.find(text.lines, spec.insertafter, spec.insertbefore, first=spec.firstmatch)
+    return Edited(body=text.inserted(at, [spec.content or ""]).text())
 
 
 def _found(spec: LineSpec, lines: list[str]) -> dict[int, re.Match[str] | None]:
@@ -133,24 +131,5 @@ def _replaced(spec: LineSpec, text: Lines, found: dict[int, re.Match[str] | None
             lines[index] = new
     return Edited(
         body=text.replace(lines=lines).text(),
-        found=PartState(content=_bytes(old)) if old else None,
+        found=PartState(content=Lines(lines=old).data()) if old else None,
     )
-
-
-def _place(spec: LineSpec, text: Lines) -> int:
-    """Return the index of a new line: the end, if nothing is said or what is said is not found."""
-    after = spec.insertafter is not None
-    pattern = spec.insertafter if after else spec.insertbefore
-    if pattern == "BOF":
-        return 0
-    end = len(text.lines)
-    if pattern is None or pattern == "EOF":
-        return end
-    found = [index for index, _ in patterns.search(pattern, text.lines)]
-    if not found:
-        return end
-    return (found[0] if spec.firstmatch else found[-1]) + after
-
-
-def _bytes(lines: list[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")

@@ -15,6 +15,10 @@ class Lines(Record):
         """Return the text."""
         return "\n".join(self.lines) + ("\n" if self.lines and self.ended else "")
 
+    def data(self) -> bytes:
+        """Return the text as bytes, as a state holds it."""
+        return self.text().encode(errors="surrogateescape")
+
     def inserted(self, at: int, lines: list[str]) -> Lines:
         """Return the text with more lines from an index on, each of them with a break."""
         changed = [*self.lines[:at], *lines, *self.lines[at:]]

@@ -30,6 +30,8 @@ class PatternError(EditError):
 
 def problem(pattern: str, template: str | None = None) -> str | None:
     r"""Return what is wrong with a pattern, or with a template of `\1` and such; None: nothing."""
+    if not pattern:
+        return "an empty pattern is found in every line"
     if len(pattern) > MOST_PATTERN:
         return f"a pattern of more than {MOST_PATTERN} characters"
     try:

@@ -80,3 +80,31 @@ def test_a_pattern_cannot_hang_a_run(container):
     report = box.report("--once")
     assert outcomes(report) == {"line:evil": "unmanageable", "line:fine": "changed"}
     assert "a pattern takes too long" in report["resources"][0]["reason"]
+
+
+def test_blocks_of_nginx(container, programs):
+    """nginx itself accepts the file or not; what it refuses changes nothing."""
+    path = "/etc/nginx/nginx.conf"
+    nginx = {"path": path, "validate": "/usr/sbin/nginx -t -c %", "insertafter": r"^http \{"}
+    good = {"block": "vary", "content": "gzip_proxied any;\ngzip_vary on;\n", **nginx}
+    box = container(image=programs, profile={"resources": [good]})
+    assert outcomes(box.report("--once")) == {"block:vary": "changed"}
+    assert box.exec("/usr/sbin/nginx", "-t").code == 0
+    text = box.read(path)
+    lines = text.split("\n")
+    at = lines.index("# BEGIN converge: vary")
+    assert lines[at - 1 : at + 4] == [
+        "http {", "# BEGIN converge: vary", "gzip_proxied any;", "gzip_vary on;",
+        "# END converge: vary",
+    ]  # fmt: skip
+
+    bad = {"block": "bad", "content": "gzip_types {;\n", **nginx}
+    box.profile({"resources": [good, bad]})
+    report = box.report("--once")
+    assert outcomes(report) == {"block:bad": "failed"}
+    assert "gzip_types" in report["resources"][0]["reason"]
+    assert box.read(path) == text
+
+    box.profile({"resources": [{**good, "state": "absent"}]})
+    assert outcomes(box.report("--once")) == {"block:vary": "changed"}
+    assert box.read(path) == text.replace("\n".join(lines[at : at + 4]) + "\n", "")
