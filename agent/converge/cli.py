@@ -87,6 +87,7 @@ def options(add: Callable[..., object]) -> None:
     add("--log-to", choices=("stderr", "syslog"), help="where the resident agent logs to (stderr)")
     add("--metrics-listen", metavar="ADDRESS", help="loopback HOST:PORT or unix:/PATH for metrics")
     add("--ready-fd", type=int, help=_HIDDEN)
+    add("--beside", type=int, help=_HIDDEN)
     add("--runtime-dir", metavar="DIR", help="where the lock is (/run/converge)")
 
 
@@ -141,26 +142,26 @@ def _dispatch(words: list[str]) -> int:
         given["tags"] = tuple(tag for tag in given["tags"].split(",") if tag)
     if command and run_once:
         raise UsageError(f"--once and `{command}` are two commands", "give one of them")
-    ready = given.pop("ready_fd", -1)
+    left = {"ready": given.pop("ready_fd", -1), "beside": given.pop("beside", 0)}
     if command in ("bundle", "exec"):
         raise UsageError(f"`{command}` is the first word", f"converge {command} …")
     if command == "trigger":
         own["wait"] = given.pop("wait", None) is not None
     if not command and not run_once:
-        _stay(given, ready)
+        _stay(given, **left)
     settings = config.load(given, os.environ)
     action = getattr(commands, "once" if run_once else command)
     code: int = action(settings, **own)
     return code
 
 
-def _stay(options: dict[str, Any], ready: int) -> NoReturn:
+def _stay(options: dict[str, Any], **left: int) -> NoReturn:
     """Become the resident agent."""
     from converge import resident
 
     if options.get("noop") or options.get("json"):
         raise UsageError("the resident agent has no --noop and no --json", "use `converge plan`")
-    resident.become(options, ready=ready)
+    resident.become(options, **left)
 
 
 def _open_missing_streams() -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _DEFAULT = (_signal.SIGPIPE, _signal.SIGXFSZ)  # Python ignores them, and exec would keep that
 _STOPPING = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP)
 _HELP = "usage: converge exec [OPTIONS of converge --] COMMAND [ARGUMENT …]"
-_YES = ("1", "true", "yes", "on")
 
 
 def main(words: list[str]) -> int:
@@ -108,7 +107,7 @@ class _Waiting:
 def _converge(options: list[str], waiting: _Waiting) -> tuple[int, int]:
     """Do the start's run; return its exit code and the agent that stays (0: none)."""
     try:
-        if os.environ.get("CONVERGE_RESIDENT", "").lower() not in _YES:
+        if os.environ.get("CONVERGE_RESIDENT", "").lower() not in ("1", "true", "yes", "on"):
             return _once(options, waiting), 0
         code, agent = _leave_agent(options, waiting)
     except OSError as error:
@@ -148,6 +147,8 @@ def _leave_agent(options: list[str], waiting: _Waiting) -> tuple[int | None, int
     """Start the agent; return its first run's exit code (None: it came to none) and its process."""
     ready, theirs = (_above_standard(fd) for fd in os.pipe())
     born, tell = (_above_standard(fd) for fd in os.pipe())
+    if os.getppid() == 1:  # an init, and LXC's ends only when all that it has inherited has ended
+        options = ["--beside", str(os.getpid()), *options]
     waiting.hold()
     between = os.fork()
     if between == 0:
@@ -213,9 +214,7 @@ def _end(agent: int, *, ask: bool) -> None:
             _signal.pidfd_send_signal(fd, _signal.SIGTERM)
     except OSError:
         return  # it has ended, or may not be ended by us
-    waiting = select.poll()
-    waiting.register(fd, select.POLLIN)
-    waiting.poll(10_000)  # milliseconds
+    select.select([fd], [], [], 10)  # seconds
     os.close(fd)
 
 

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from converge.config import Settings
 
 
-def become(flags: Mapping[str, Any], *, ready: int = -1) -> NoReturn:
+def become(flags: Mapping[str, Any], *, ready: int = -1, beside: int = 0) -> NoReturn:
     """Become the supervisor. `ready` is a descriptor that gets the first run's exit code.
 
+    `beside` is a process with which it ends (0: none).
     Raises ConvergeError for settings that are wrong.
     """
-    blob = options(flags, ready=ready)
+    blob = options(flags, ready=ready, beside=beside)
     _open_missing_descriptors()
     fd = memory_file(blob)
     os.set_inheritable(fd, True)
@@ -39,7 +40,7 @@ def become(flags: Mapping[str, Any], *, ready: int = -1) -> NoReturn:
     os.execv(sys.executable, argv)  # noqa: S606  the same Python, by its absolute path
 
 
-def options(flags: Mapping[str, Any], *, ready: int = -1) -> bytes:
+def options(flags: Mapping[str, Any], *, ready: int = -1, beside: int = 0) -> bytes:
     """Return the supervisor's options for flags (as converge.config.load takes them)."""
     from converge import lock
     from converge import state as states
@@ -63,6 +64,7 @@ def options(flags: Mapping[str, Any], *, ready: int = -1) -> bytes:
             "state": state.path if state else "",
             "program": sys.executable,
             "ready": ready,
+            "beside": beside,
         },
         json.dumps(plain).encode(),
     )

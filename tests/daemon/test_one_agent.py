@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from daemon.supervisor import PROFILE, until
+from daemon.supervisor import PATIENCE, PROFILE, until
 
 
 def test_it_converges_repairs_drift_and_stops(agent):
@@ -103,6 +103,16 @@ def test_a_killed_agent_takes_its_worker_along_and_can_be_replaced(agent):
     agent.motd.write_text("changed\n")
     agent.start()
     assert agent.motd.read_text() == "welcome\n"
+
+
+def test_it_ends_with_the_process_that_it_is_beside(agent):
+    with subprocess.Popen(["sleep", "infinity"]) as app:
+        agent.start("--beside", str(app.pid))
+        agent.signal(signal.SIGHUP)
+        until(lambda: "settings read again" in agent.log())
+        app.kill()
+    assert agent.process.wait(PATIENCE) == 0
+    assert agent.call("--beside", str(app.pid)).returncode == 0, "that has ended before"
 
 
 def test_the_settings_are_read_again(agent):

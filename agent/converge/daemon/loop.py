@@ -35,6 +35,7 @@ class Daemon:
         self.failures = self.runs = self.crashes = 0
         self.last_end = ""
         self.stopping = False
+        self.beside = self._watch(int(options.beside))
         self.configure = False
         self.signals = kernel.signals(_SIGNALS)
         self.timer = kernel.timer()
@@ -47,6 +48,16 @@ class Daemon:
     def say(self, level: str, text: str) -> None:
         """Write a line to the log."""
         say(level, text, self.options.log_format, self.options.log_to)
+
+    def _watch(self, process: int) -> int:
+        """Return a descriptor that can be read when a process has ended; -1: none is to be had."""
+        try:
+            return os.pidfd_open(process) if process else -1
+        except ProcessLookupError:
+            self.stopping = True  # it has ended already
+        except OSError:
+            return -1  # an old kernel, or a filter of system calls
+        return -1
 
     def run(self) -> None:
         """Wait and act until the end."""
@@ -65,6 +76,8 @@ class Daemon:
         fds = [self.signals, self.timer, *self.control.fds()]
         if self.child and self.child.result >= 0:
             fds.append(self.child.result)
+        if self.beside >= 0 and not self.stopping:
+            fds.append(self.beside)
         for fd in [*fds, *self.drift.fds()]:
             waiting.register(fd, select.POLLIN)
         return [fd for fd, _ in waiting.poll()]
@@ -92,6 +105,8 @@ class Daemon:
                 return
         elif self.child and fd == self.child.result:
             self.child.read()
+        elif fd == self.beside:
+            self._stop()
         elif fd in self.drift.fds():
             self.drift.read(look=self.child is None)
         else:
@@ -120,9 +135,12 @@ class Daemon:
         elif self.stopping and self.child:
             self.child.kill()
         else:
-            self.stopping = True
-            if self.child:
-                self.child.stop()
+            self._stop()
+
+    def _stop(self) -> None:
+        self.stopping = True
+        if self.child:
+            self.child.stop()
 
     def ask(self, reason: str) -> None:
         """Ask for a whole run, now or after the one that is under way."""

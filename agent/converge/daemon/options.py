@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 _TEXTS = ("runtime", "state", "events", "log_format", "log_to", "listen", "program")
-_NUMBERS = ("interval", "splay", "deadline", "poll", "ready", "run_now")
+_NUMBERS = ("interval", "splay", "deadline", "poll", "ready", "beside", "run_now")
 
 
 class Options:
@@ -27,6 +27,7 @@ class Options:
     deadline = 3600.0
     poll = 10.0  # seconds between two looks at what cannot be watched
     ready = -1.0  # descriptor that gets the exit code of the first run
+    beside = 0.0  # process with which the agent ends; 0: none
     run_now = 1.0
     blob = b""  # all of it, for the workers
 
