@@ -31,6 +31,7 @@ def key(settings: Settings, state: StateDirectory) -> dict[str, Any]:
         "profile": settings.profile,
         "root": settings.root,
         "phase": settings.phase,
+        "facts_dir": settings.facts_dir,
         "vars": dict(settings.vars),
         "state": state.path,
         "agent": [__version__, os.stat(os.path.dirname(__file__)).st_mtime_ns, sys.version],
@@ -46,13 +47,10 @@ def load(
         return None
     if not all(_still_absent(path, read) for path in kept.inputs.get("absent", ())):
         return None
-    wanted = kept.inputs["facts"]
     try:
-        for name in wanted:
-            facts[name]
+        return kept if facts.same(kept.inputs["facts"]) else None
     except (KeyError, OSError, ConvergeError):
         return None
-    return kept if _plain(facts.used()) == wanted else None
 
 
 def last_good(state: StateDirectory, settings: Settings) -> catalog.Catalog | None:

@@ -35,7 +35,8 @@ class Resource(Record):
 class Catalog(Record):
     """All resources, wave by wave. `inputs` tells what it was compiled from:
 
-    `files` (path → digest), `absent` (paths of layers that are not there) and `facts`.
+    `files` (path → digest), `absent` (paths of layers that are not there), `facts`, and
+    `facts_files` (paths of the custom ones).
     """
 
     profile: str

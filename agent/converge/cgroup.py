@@ -17,11 +17,42 @@ if TYPE_CHECKING:
 _UNLIMITED = 1 << 60  # v1 spells "no limit" as the largest page-aligned number
 
 
+def version(root: str = "/") -> int | None:
+    """Return the version of the hierarchy that limits this container, 1 or 2; None: none is seen."""
+    lines = _read(os.path.join(root, "proc/self/cgroup")).splitlines()
+    if any(line.partition(":")[2].partition(":")[0].strip() for line in lines):
+        return 1  # a controller is on a hierarchy of its own, or all are
+    return 2 if lines else None
+
+
 def memory_limit(root: str = "/") -> int | None:
     """Return the most bytes of memory that this container may use; None: no limit is known."""
+    return _smallest(root, "memory", ("memory.max", "memory.limit_in_bytes"))
+
+
+def swap_limit(root: str = "/") -> int | None:
+    """Return the most bytes of swap that this container may use; None: no limit is known.
+
+    v1 limits memory and swap together, v2 swap alone.
+    """
+    swap = _smallest(root, "memory", ("memory.swap.max",))
+    memory, both = (
+        _smallest(root, "memory", (name,))
+        for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+    )
+    return max(both - memory, 0) if both is not None and memory is not None else swap
+
+
+def process_limit(root: str = "/") -> int | None:
+    """Return the most processes and threads of this container; None: no limit is known."""
+    return _smallest(root, "pids", ("pids.max",))
+
+
+def _smallest(root: str, controller: str, names: tuple[str, ...]) -> int | None:
+    """Return the smallest limit of all levels; the files have one of these names."""
     limits = []
-    for folder in _levels(root, "memory"):
-        for name in ("memory.max", "memory.limit_in_bytes"):
+    for folder in _levels(root, controller):
+        for name in names:
             text = _read(f"{folder}/{name}").strip()
             if text.isdigit() and int(text) < _UNLIMITED:
                 limits.append(int(text))

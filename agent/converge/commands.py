@@ -90,38 +90,23 @@ def kinds(settings: Settings, kind: str | None) -> int:
 
 
 def facts(settings: Settings) -> int:
-    """Show the facts; the environment's values may be secrets and are shown by --verbose only."""
-    from converge.facts import Facts
+    """Show the facts; the environment's values may be secrets and are shown by --verbose only.
+
+    Custom facts that cannot be had are told on stderr: exit 1.
+    """
+    from converge import facts_text, loading
     from converge.system import System
 
-    found = Facts(System(settings.root).read_only()).all()
-    if not settings.verbose and isinstance(found.get("environment"), dict):
-        found["environment"] = dict.fromkeys(found["environment"], "[hidden]")
+    asked = loading.facts_of(settings, System(settings.root))
+    found, errors = facts_text.gather(asked, hidden=not settings.verbose)
     if settings.json:
         _print_json(found)
     else:
-        for line in _outline(found):
+        for line in facts_text.outline(found):
             _say(line)
-    return 0
-
-
-def _outline(value: Any, indent: str = "") -> list[str]:
-    """Return nested data as indented lines, for people."""
-    lines: list[str] = []
-    items = value.items() if isinstance(value, dict) else [("-", item) for item in value]
-    for key, item in items:
-        name = f"{indent}{escaped(str(key))}{'' if key == '-' else ':'}"
-        if isinstance(item, dict | list | tuple) and item:
-            if all(not isinstance(one, dict | list | tuple) for one in item) and key != "-":
-                flat = (
-                    [f"{k}: {item[k]}" for k in item] if isinstance(item, dict) else map(str, item)
-                )
-                lines.append(f"{name} {escaped(', '.join(flat))}")
-            else:
-                lines += [name, *_outline(item, indent + "  ")]
-        else:
-            lines.append(f"{name} {'none' if item in (None, {}, []) else escaped(str(item))}")
-    return lines
+    for error in errors:
+        print(f"converge: {escaped(str(error))}", file=sys.stderr)
+    return 1 if errors else 0
 
 
 def status(settings: Settings) -> int:

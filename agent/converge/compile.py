@@ -56,6 +56,7 @@ def compile_profile(
             "files": {**digests, **compiler.sources},
             "absent": gathered.absent,
             "facts": facts.used(),
+            "facts_files": facts.paths(),
         },
     )
 

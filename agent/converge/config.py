@@ -34,6 +34,7 @@ class Settings(Record):
     root: str = "/"
     state_dir: str | None = None
     runtime_dir: str | None = None
+    facts_dir: str = "/etc/converge/facts.d"
     vars: Mapping[str, Any] = {}
     noop: bool = False
     phase: str | None = None

@@ -1,249 +1,101 @@
-"""Facts: what the agent knows of this container. Each is found when it is first asked for.
-
-Files (os-release, hosts, mounts) are read below the root prefix; what only the kernel knows is the
-running machine's. Only facts that stay the same while the container runs untouched belong here, as
-the catalog is compiled again when one that it used has changed: no time, no load, no free memory.
-"""
+"""Facts: what the agent knows of this container. Each is found when it is first asked for."""
 
 from __future__ import annotations
 
 import os
-import sys
 from _collections_abc import Mapping  # collections costs a millisecond of every start
-
-from converge import digests, jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from converge.read_only import ReadOnlySystem
 
-_DEBIAN = {  # dpkg-architecture(1): the kernel's name → Debian's, for 64-bit and 32-bit programs
-    "x86_64": ("amd64", "i386"),
-    "aarch64": ("arm64", "armhf"),
-    "armv7l": ("armhf", "armhf"),
-    "armv6l": ("armel", "armel"),
-    "i686": ("i386", "i386"),
-    "ppc64le": ("ppc64el", "ppc64el"),
-    "loongarch64": ("loong64", "loong64"),
-}
-# capabilities(7), in the order of their numbers
-_CAPABILITIES = """
-CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
-NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT
-SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE
-AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
-PERFMON BPF CHECKPOINT_RESTORE
-""".split()  # noqa: SIM905  one line for each of forty would be harder to check
+_NOTED = ("environment", "custom")
 
 
 class Facts(Mapping[str, "Any"]):
-    """The facts by name, as plain data (dict, list, str, int, float, bool, None).
+    """The facts by name, as plain data (dict, list, str, int, float, bool, None), or Noted.
 
-    `environment` holds values that may be secrets: whoever shows facts masks it.
+    `environment` holds values that may be secrets: whoever shows facts masks it. `folder` is that of
+    custom facts; without one there are none.
     """
 
-    def __init__(self, system: ReadOnlySystem, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        system: ReadOnlySystem,
+        environment: Mapping[str, str] = os.environ,
+        folder: str = "",
+    ) -> None:
         self._system = system
         self._environment = environment
+        self._folder = folder
         self._found: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._found:
-            self._found[name] = _FACTS[name](self._system, self._environment)
+            self._found[name] = self._find(name)
         return self._found[name]
 
+    def _find(self, name: str) -> Any:
+        if name == "environment":
+            from converge.noted import Environment
+
+            return Environment(self._environment)
+        if name == "custom":
+            from converge.custom_facts import CustomFacts
+
+            return CustomFacts(self._folder)
+        from converge.built_in_facts import FACTS
+
+        return FACTS[name](self._system, self._environment)
+
     def __contains__(self, name: object) -> bool:
-        return name in _FACTS
+        return name in _names()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_FACTS)
+        return iter(_names())
 
     def __len__(self) -> int:
-        return len(_FACTS)
+        return len(_names())
 
     def used(self) -> dict[str, Any]:
-        """Return the facts that were asked for until now: whether they hold still, compare this.
+        """Return the facts that were asked for until now: whether they hold still, ask `same`.
 
-        It is kept in the state, so the environment, where secrets may be, is there as a digest.
+        It is kept in the state. Of Noted facts it holds digests of the parts that were asked for.
         """
         return {
-            name: _digest(value) if name == "environment" else value
+            name: value.fingerprints() if name in _NOTED else value
             for name, value in self._found.items()
         }
 
+    def same(self, used: Mapping[str, Any]) -> bool:
+        """Tell whether what `used` gave (it may have been through JSON) is the same now.
+
+        Raises KeyError for a fact that there is not, ConvergeError for a custom one that cannot be
+        had.
+        """
+        from converge import jsontext
+
+        for name, value in used.items():
+            fact = self[name]
+            if name in _NOTED:
+                fact.recall_fingerprints(value)
+        now: dict[str, Any] = jsontext.loads(jsontext.dumps(self.used()))
+        return now == used
+
+    def paths(self) -> list[str]:
+        """Return the files of the custom facts that were asked for until now."""
+        return list(self._found["custom"].paths) if "custom" in self._found else []
+
     def all(self) -> dict[str, Any]:
-        """Return every fact, for people to read."""
-        return dict(self)
+        """Return every fact but the custom ones, for people to read."""
+        found = {name: self[name] for name in self if name != "custom"}
+        return {name: dict(v) if name in _NOTED else v for name, v in found.items()}
 
 
-def _digest(value: Any) -> str:
-    return digests.of(jsontext.dumps(value, sort_keys=True).encode())
+def _names() -> tuple[str, ...]:
+    from converge.built_in_facts import FACTS
 
-
-def os_release(text: str) -> dict[str, str]:
-    """Return the assignments of an os-release file (os-release(5)): shell quoting, no expansion."""
-    found = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().partition("=")
-        if not equals or name.startswith("#"):
-            continue
-        if value[:1] in ('"', "'") and value[-1:] == value[:1]:
-            quote, value = value[0], value[1:-1]
-            if quote == '"':
-                value = _unescaped(value)
-        found[name] = value
-    return found
-
-
-def _unescaped(text: str) -> str:
-    plain, escaped = "", False
-    for letter in text:
-        if letter == "\\" and not escaped:
-            escaped = True
-            continue
-        plain += ("\\" if escaped and letter not in '"$`\\' else "") + letter
-        escaped = False
-    return plain
-
-
-def _os(system: ReadOnlySystem, _: Mapping[str, str]) -> dict[str, Any]:
-    text = system.text("/etc/os-release") or system.text("/usr/lib/os-release")
-    found = os_release(text)
-    return {
-        "id": found.get("ID", "linux"),
-        "like": found.get("ID_LIKE", "").split(),
-        "version": found.get("VERSION_ID", ""),
-        "codename": found.get("VERSION_CODENAME", ""),
-        "name": found.get("NAME", "Linux"),
-    }
-
-
-def _fqdn(system: ReadOnlySystem, _: Mapping[str, str]) -> str:
-    """Return the first name of our line in /etc/hosts (hosts(5)); DNS is not asked, it may hang."""
-    host = os.uname().nodename
-    for line in system.text("/etc/hosts").splitlines():
-        names = line.partition("#")[0].split()[1:]
-        if host in names and names[0].startswith(f"{host}."):
-            return names[0]
-    return host
-
-
-def _kernel(_: ReadOnlySystem, __: Mapping[str, str]) -> dict[str, str]:
-    found = os.uname()
-    return {"name": found.sysname, "release": found.release, "version": found.version}
-
-
-def _debian_architecture(_: ReadOnlySystem, __: Mapping[str, str]) -> str:
-    machine = os.uname().machine
-    return _DEBIAN.get(machine, (machine, machine))[sys.maxsize < 1 << 32]
-
-
-def _agent(_: ReadOnlySystem, __: Mapping[str, str]) -> dict[str, Any]:
-    from converge import __version__
-
-    uid = os.geteuid()
-    return {
-        "version": __version__,
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "uid": uid,
-        "gid": os.getegid(),
-        "user": _user(uid),
-    }
-
-
-def _user(uid: int) -> str | None:
-    import pwd
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return None  # an arbitrary user id has no line in /etc/passwd
-
-
-def capabilities(mask: int) -> list[str]:
-    """Return the names of the capabilities in a mask such as CapEff of /proc/PID/status."""
-    names = dict(enumerate(_CAPABILITIES))
-    return [f"CAP_{names.get(bit, bit)}" for bit in range(mask.bit_length()) if mask >> bit & 1]
-
-
-def _capabilities(_: ReadOnlySystem, __: Mapping[str, str]) -> list[str]:
-    for line in _lines("/proc/self/status"):
-        if line.startswith("CapEff:"):
-            return capabilities(int(line.split()[1], 16))
-    return []
-
-
-def _memory(_: ReadOnlySystem, __: Mapping[str, str]) -> dict[str, int | None]:
-    from converge import cgroup
-
-    lines = [line.split() for line in _lines("/proc/meminfo") if line.startswith("MemTotal:")]
-    total = int(lines[0][1]) * 1024 if lines else None
-    return {"total": total, "limit": cgroup.memory_limit()}
-
-
-def _cpus(_: ReadOnlySystem, __: Mapping[str, str]) -> dict[str, float | None]:
-    from converge import cgroup
-
-    return {"count": len(os.sched_getaffinity(0)), "limit": cgroup.cpu_limit()}
-
-
-def _network(_: ReadOnlySystem, __: Mapping[str, str]) -> dict[str, Any]:
-    import socket
-
-    import psutil
-
-    families = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6", psutil.AF_LINK: "mac"}
-    interfaces: dict[str, dict[str, list[str]]] = {}
-    for name, addresses in sorted(psutil.net_if_addrs().items()):
-        found: dict[str, list[str]] = {family: [] for family in families.values()}
-        for address in addresses:
-            if address.family in families:
-                found[families[address.family]].append(address.address.partition("%")[0])
-        interfaces[name] = found
-    return {"interfaces": interfaces, "default_interface": default_interface()}
-
-
-def default_interface(table: str = "/proc/net/route") -> str | None:
-    """Return the interface of the IPv4 default route with the smallest metric; None: no route."""
-    routes = [line.split() for line in _lines(table)[1:]]
-    defaults = [r for r in routes if len(r) > 7 and r[1] == r[7] == "00000000"]
-    return min(defaults, key=lambda route: int(route[6]))[0] if defaults else None
-
-
-def _container(system: ReadOnlySystem, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return marks that engines leave, for profiles only: the agent itself probes, never guesses."""
-    hints: dict[str, Any] = {
-        path: system.lstat(path) is not None for path in ("/run/.containerenv", "/.dockerenv")
-    }
-    for name in ("container", "KUBERNETES_SERVICE_HOST"):
-        hints[name] = environment.get(name)
-    return {"hints": hints}
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().splitlines()
-    except OSError:
-        return []
-
-
-_FACTS: dict[str, Callable[[ReadOnlySystem, Mapping[str, str]], Any]] = {
-    "hostname": lambda _, __: os.uname().nodename,
-    "fqdn": _fqdn,
-    "os": _os,
-    "kernel": _kernel,
-    "architecture": lambda _, __: os.uname().machine,
-    "debian_architecture": _debian_architecture,
-    "agent": _agent,
-    "capabilities": _capabilities,
-    "memory": _memory,
-    "cpus": _cpus,
-    "network": _network,
-    "mounts": lambda system, _: [mount.as_dict() for mount in system.mounts().values()],
-    "environment": lambda _, environment: dict(environment),
-    "container": _container,
-}
+    return (*FACTS, *_NOTED)

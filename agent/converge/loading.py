@@ -15,6 +15,7 @@ from converge.record import Record
 if TYPE_CHECKING:
     from converge.catalog import Catalog
     from converge.config import Settings
+    from converge.facts import Facts
     from converge.in_force import InForce
     from converge.profile import Read
     from converge.state import StateDirectory
@@ -45,11 +46,17 @@ def compiled(settings: Settings, system: System, state: str | None, read: Read) 
     """Return the catalog of the settings' profile. Raises ProfileError, ConvergeError."""
     from converge import profile, protect
     from converge.compile import compile_profile
-    from converge.facts import Facts
 
-    facts = Facts(system.read_only())
+    facts = facts_of(settings, system)
     loaded = profile.load(settings.profile, read)
     return compile_profile(loaded, facts, settings.vars, read, protect.own_paths(state))
+
+
+def facts_of(settings: Settings, system: System) -> Facts:
+    """Return the facts of this container, none of them found yet."""
+    from converge.facts import Facts
+
+    return Facts(system.read_only(), os.environ, settings.facts_dir)
 
 
 def check(settings: Settings, system: System, read: Read) -> Catalog:
@@ -135,6 +142,4 @@ def of_bundle(
 def _kept(
     settings: Settings, system: System, state: StateDirectory | None, read: Read
 ) -> Catalog | None:
-    from converge.facts import Facts
-
-    return cache.load(state, settings, Facts(system.read_only()), read) if state else None
+    return cache.load(state, settings, facts_of(settings, system), read) if state else None

@@ -21,6 +21,7 @@ ENVIRONMENT = {
 }
 _SHOWN = 2000  # characters of a program's words that an error repeats
 _LOOK = 0.5  # seconds after which we look whether the program itself has ended
+_LOOK_CLOSELY = 0.05  # the same, where it may not print more than so much
 
 
 class Context(Record):
@@ -57,15 +58,17 @@ def run(
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
     context: Context | None = None,
+    most: int | None = None,
 ) -> Completed:
     """Run a program by its absolute path and wait; its whole process group dies at the deadline.
 
-    `timeout` is in seconds. Raises ApplyError if it cannot be started or takes too long.
+    `timeout` is in seconds. `most` is the number of bytes that it may print; it dies soon after it
+    has printed more. Raises ApplyError if it cannot be started, takes too long or prints too much.
     """
     child = _start(argv, {**ENVIRONMENT, **(environment or {})}, context or Context())
     with child:  # closes the pipes
         try:
-            out, err = _communicate(child, argv[0], stdin, timeout)
+            out, err = _communicate(child, argv[0], stdin, timeout, most)
         except BaseException:
             _end_group(child.pid)
             raise
@@ -100,28 +103,37 @@ def _start(argv: Sequence[str], environment: Mapping[str, str], context: Context
 
 
 def _communicate(
-    child: Popen[bytes], program: str, stdin: bytes, timeout: float
+    child: Popen[bytes], program: str, stdin: bytes, timeout: float, most: int | None
 ) -> tuple[bytes, bytes]:
     """Return what a program wrote until it ended, though a daemon of its may keep the pipes open.
 
-    Raises ApplyError at the deadline.
+    Raises ApplyError at the deadline, or when it has printed more than `most` bytes.
     """
     import subprocess
     import time
 
     deadline = time.monotonic() + timeout
+    look = _LOOK if most is None else _LOOK_CLOSELY
     ended = False
     while True:
         left = deadline - time.monotonic()
         try:
-            return child.communicate(stdin, _LOOK if ended else max(min(left, _LOOK), 0))
+            out, err = child.communicate(stdin, _LOOK if ended else max(min(left, look), 0))
+            _check_size(program, out, most)
+            return out, err
         except subprocess.TimeoutExpired as slow:
+            _check_size(program, slow.output or b"", most)
             if ended:
                 return slow.output or b"", slow.stderr or b""
             ended = child.poll() is not None  # then once more, for its last words
-            if not ended and left <= _LOOK:
+            if not ended and left <= look:
                 raise ApplyError(f"{program} took longer than {timeout:g} seconds") from None
             stdin = b""  # communicate() goes on with what it was given first
+
+
+def _check_size(program: str, out: bytes, most: int | None) -> None:
+    if most is not None and len(out) > most:
+        raise ApplyError(f"{program} printed more than {most} bytes")
 
 
 def _end_group(pid: int) -> None:

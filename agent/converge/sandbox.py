@@ -17,6 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from converge import bounds
+from converge.noted import Noted
 from converge.plain import plain
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Undefined(StrictUndefined):
         owner = self._undefined_obj
         if owner is _NO_OWNER:
             return f"`{self._undefined_name}` is not defined"
+        if isinstance(owner, Noted):
+            return owner.missing(str(self._undefined_name))
         if hasattr(owner, "keys"):
             known = ", ".join(str(key) for key in list(owner)[:20])
             return f"there is no `{self._undefined_name}` in it; it has {known or 'nothing'}"

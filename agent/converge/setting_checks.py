@@ -116,7 +116,7 @@ PATHS = (
 )
 CHECKS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("profile", "bundle_name"), _text),
-    **dict.fromkeys(PATHS, _path),
+    **dict.fromkeys((*PATHS, "facts_dir"), _path),
     "vars": _vars,
     **dict.fromkeys(
         ("noop", "json", "detailed_exitcodes", "quiet", "verbose", "splay", "resident", "unsigned"),

@@ -49,14 +49,28 @@ def read(path: str, limit: int = 1 << 20) -> tuple[str, bytes]:
             _check(found, fd, walk.path)
             if not stat.S_ISREG(found.st_mode):
                 raise UsageError(f"{path} is not a regular file")
-            if found.st_nlink > 1 and _sticky(os.fstat(folder_fd)):
-                raise UntrustedError(
-                    f"{walk.path} has {found.st_nlink} names, and anyone may have put it there",
-                    "move it out of the directory that all may write",
-                )
+            _check_names(found, folder_fd, walk.path)
             return walk.path, _content(fd, path, limit)
         finally:
             os.close(fd)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    finally:
+        walk.close()
+
+
+def program(path: str) -> str:
+    """Return the path without symbolic links of a file that is to be run.
+
+    Raises as `read` does, but for its size and for not being readable.
+    """
+    walk = _Walk(path)
+    try:
+        folder_fd, _ = walk.to_last(path)
+        found = os.fstat(walk.fds[-1])
+        _check(found, walk.fds[-1], walk.path)
+        _check_names(found, folder_fd, walk.path)
+        return walk.path
     except OSError as error:
         raise _unreadable(path, error) from error
     finally:
@@ -158,6 +172,14 @@ def _check(found: os.stat_result, fd: int, path: str, *, sticky: bool = False) -
             f"{path} can be changed by {' and '.join(writers)} (mode {found.st_mode & 0o7777:04o}, "
             f"group {found.st_gid})",
             f"chmod {bits} {path}",
+        )
+
+
+def _check_names(found: os.stat_result, folder_fd: int, path: str) -> None:
+    if found.st_nlink > 1 and _sticky(os.fstat(folder_fd)):
+        raise UntrustedError(
+            f"{path} has {found.st_nlink} names, and anyone may have put it there",
+            "move it out of the directory that all may write",
         )
 
 

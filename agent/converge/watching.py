@@ -30,7 +30,8 @@ class Watching:
 
     def choose(self, catalog: Catalog) -> set[str] | None:
         """Return the ids that the drifted paths touch, and what depends on them; None: all."""
-        self.files = [*catalog.inputs["files"], *catalog.inputs.get("absent", ())]
+        inputs = catalog.inputs
+        self.files = [path for key in ("files", "absent", "facts_files") for path in inputs[key]]
         if not self.drifted:
             return None
         found: set[str] = set()

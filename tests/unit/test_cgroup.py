@@ -99,3 +99,34 @@ def test_strange_files_are_no_error(machine, groups):
     root = machine(groups, **{"memory/memory.limit_in_bytes": "\x00\n", "cpu.max": "1 0\n"})
     assert cgroup.memory_limit(root) is None
     assert cgroup.cpu_limit(root) is None
+
+
+def test_processes_and_swap_v2(machine):
+    root = machine(
+        "0::/app\n",
+        **{"app/pids.max": "100\n", "pids.max": "max\n", "memory.swap.max": "4096\n"},
+    )
+    assert cgroup.process_limit(root) == 100
+    assert cgroup.swap_limit(root) == 4096
+    assert cgroup.version(root) == 2
+
+
+def test_processes_and_swap_v1(machine):
+    """v1 limits memory and swap together."""
+    root = machine(
+        "5:pids:/\n4:memory:/\n0::/\n",
+        **{
+            "pids/pids.max": "50\n",
+            "memory/memory.limit_in_bytes": "1000\n",
+            "memory/memory.memsw.limit_in_bytes": "1500\n",
+        },
+    )
+    assert cgroup.process_limit(root) == 50
+    assert cgroup.swap_limit(root) == 500
+    assert cgroup.version(root) == 1
+
+
+def test_without_cgroups_nothing_is_known(tmp_path):
+    assert cgroup.process_limit(str(tmp_path)) is None
+    assert cgroup.swap_limit(str(tmp_path)) is None
+    assert cgroup.version(str(tmp_path)) is None

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from converge import __version__, facts
+from converge import __version__, built_in_facts, cgroup, network
 from converge.facts import Facts
 from converge.read_only import ReadOnlySystem
 
@@ -38,9 +38,10 @@ class TestMapping:
     def test_names(self, found):
         assert list(found) == [
             "hostname", "fqdn", "os", "kernel", "architecture", "debian_architecture", "agent",
-            "capabilities", "memory", "cpus", "network", "mounts", "environment", "container",
+            "capabilities", "memory", "cpus", "processes", "cgroup", "network", "mounts", "container",
+            "environment", "custom",
         ]  # fmt: skip
-        assert len(found) == 14
+        assert len(found) == 17
         assert "os" in found
         assert "weather" not in found
         assert found.get("weather") is None
@@ -65,20 +66,62 @@ class TestMapping:
 
     def test_all_is_plain_data(self, found):
         everything = found.all()
-        assert list(everything) == list(found)
+        assert list(everything) == [name for name in found if name != "custom"]
         assert json.loads(json.dumps(everything)) == everything
 
-    def test_used_holds_no_value_of_the_environment(self, root):
-        def used(environment):
-            asked = Facts(ReadOnlySystem(str(root)), environment)
-            assert asked["environment"] == environment
-            return asked.used()
+    def test_facts_that_hold_still(self, found, root):
+        assert found["os"]["id"] == "linux"
+        used = json.loads(json.dumps(found.used()))
+        assert Facts(ReadOnlySystem(str(root))).same(used)
+        (root / "etc/os-release").write_text(DEBIAN)
+        assert not Facts(ReadOnlySystem(str(root))).same(used)
+        with pytest.raises(KeyError):
+            Facts(ReadOnlySystem(str(root))).same({"weather": "fine"})
 
-        first = used({"TOKEN": "secret", "A": "1"})
-        assert "secret" not in json.dumps(first)
-        assert first == used({"A": "1", "TOKEN": "secret"})
-        assert first != used({"TOKEN": "other", "A": "1"})
-        assert used({"A": "\udc80"})
+
+class TestEnvironment:
+    """A catalog depends on the variables that it used, and holds no value of them."""
+
+    @pytest.fixture
+    def holds(self, root):
+        """Return a function: how an environment is used, in two of them: is it the same?"""
+
+        def check(use, before, after):
+            first = Facts(ReadOnlySystem(str(root)), before)
+            use(first["environment"])
+            used = json.loads(json.dumps(first.used()))
+            assert "secret" not in str(used)
+            return Facts(ReadOnlySystem(str(root)), after).same(used)
+
+        return check
+
+    def test_one_variable(self, holds):
+        def use(environment):
+            assert environment["A"].startswith("secret")
+
+        assert holds(use, {"A": "secret", "B": "1"}, {"A": "secret", "C": "2"})
+        assert not holds(use, {"A": "secret"}, {"A": "secret2"})
+        assert not holds(use, {"A": "secret"}, {})
+
+    def test_one_that_is_not_there(self, holds):
+        def use(environment):
+            assert environment.get("A") is None
+
+        assert holds(use, {}, {"B": "1"})
+        assert not holds(use, {}, {"A": "1"})
+
+    def test_all_names(self, holds):
+        def use(environment):
+            assert "A" in environment
+            assert len(environment) == 2
+
+        assert holds(use, {"A": "1", "B": "1"}, {"B": "2", "A": "2"})
+        assert not holds(use, {"A": "1", "B": "1"}, {"A": "1", "B": "1", "C": "1"})
+
+    def test_everything(self, holds):
+        assert holds(dict, {"A": "1"}, {"A": "1"})
+        assert not holds(dict, {"A": "1"}, {"A": "2"})
+        assert holds(dict, {"A": "\udc80"}, {"A": "\udc80"})
 
 
 class TestOs:
@@ -113,7 +156,7 @@ class TestOs:
         ],
     )
     def test_quoting(self, line, value):
-        assert facts.os_release(f"# A=x\n\nnonsense\n{line}\n") == {"A": value}
+        assert built_in_facts.os_release(f"# A=x\n\nnonsense\n{line}\n") == {"A": value}
 
 
 class TestHost:
@@ -163,15 +206,15 @@ class TestAgent:
         assert found["agent"]["user"] is None
 
     def test_capabilities_of_the_default_container(self):
-        assert facts.capabilities(0x800405FB) == [
+        assert built_in_facts.capabilities(0x800405FB) == [
             "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
             "CAP_SETUID", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_SETFCAP",
         ]  # fmt: skip
 
     def test_capabilities_at_the_ends(self):
-        assert facts.capabilities(0) == []
-        assert facts.capabilities(1 << 40) == ["CAP_CHECKPOINT_RESTORE"]
-        assert facts.capabilities(1 << 45) == ["CAP_45"]
+        assert built_in_facts.capabilities(0) == []
+        assert built_in_facts.capabilities(1 << 40) == ["CAP_CHECKPOINT_RESTORE"]
+        assert built_in_facts.capabilities(1 << 45) == ["CAP_45"]
 
     def test_own_capabilities(self, found):
         assert ("CAP_CHOWN" in found["capabilities"]) == ReadOnlySystem("/").capable(0)
@@ -180,13 +223,44 @@ class TestAgent:
 class TestResources:
     def test_memory_and_cpus(self, found):
         assert found["memory"]["total"] > 1 << 20
-        assert set(found["memory"]) == {"total", "limit"}
+        assert set(found["memory"]) == {"total", "limit", "swap_limit"}
+        assert 0 < found["memory"]["limit"] <= found["memory"]["total"]
         assert found["cpus"]["count"] == len(os.sched_getaffinity(0))
+        assert 0 < found["cpus"]["limit"] <= found["cpus"]["count"]
+
+    def test_limits_are_numbers_where_none_is_set(self, found, monkeypatch):
+        for name in ("memory_limit", "swap_limit", "process_limit", "cpu_limit"):
+            monkeypatch.setattr(cgroup, name, lambda: None)
+        assert found["memory"]["limit"] == found["memory"]["total"]
+        assert found["memory"]["swap_limit"] >= 0
+        assert found["cpus"]["limit"] == found["cpus"]["count"]
+        with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
+            assert found["processes"]["limit"] == int(file.read())
+
+    def test_limits_that_are_set(self, found, monkeypatch):
+        for name, value in (("memory", 4096), ("swap", 0), ("process", 7), ("cpu", 0.25)):
+            monkeypatch.setattr(cgroup, f"{name}_limit", lambda value=value: value)
+        assert (found["memory"]["limit"], found["memory"]["swap_limit"]) == (4096, 0)
+        assert (found["processes"]["limit"], found["cpus"]["limit"]) == (7, 0.25)
+
+    def test_a_limit_of_more_than_there_is(self, found, monkeypatch):
+        monkeypatch.setattr(cgroup, "memory_limit", lambda: 1 << 59)
+        assert found["memory"]["limit"] == found["memory"]["total"]
 
     def test_network(self, found):
         loopback = found["network"]["interfaces"]["lo"]
         assert set(loopback) == {"ipv4", "ipv6", "mac"}
-        assert "default_interface" in found["network"]
+        assert set(found["network"]) == {
+            "interfaces", "default_interface", "default_gateway", "ipv4", "ipv6",
+        }  # fmt: skip
+
+    def test_own_addresses(self, monkeypatch):
+        interfaces = {"eth0": {"ipv4": ["10.0.0.2"], "ipv6": ["fe80::1", "fd00::2"], "mac": []}}
+        monkeypatch.setattr(network, "_interfaces", lambda: interfaces)
+        monkeypatch.setattr(network, "default_interface", lambda: "eth0")
+        assert (network.network()["ipv4"], network.network()["ipv6"]) == ("10.0.0.2", "fd00::2")
+        monkeypatch.setattr(network, "default_interface", lambda: None)
+        assert (network.network()["ipv4"], network.network()["ipv6"]) == (None, None)
 
     def test_default_interface(self, tmp_path):
         table = tmp_path / "route"
@@ -196,10 +270,11 @@ class TestResources:
             "eth0\t00000000\t010011AC\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
             "eth2\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
         )
-        assert facts.default_interface(str(table)) == "eth0"
+        assert network.default_interface(str(table)) == "eth0"
+        assert network.default_gateway(str(table)) == "172.17.0.1"
         table.write_text(head)
-        assert facts.default_interface(str(table)) is None
-        assert facts.default_interface(f"{tmp_path}/none") is None
+        assert network.default_interface(str(table)) is None
+        assert network.default_interface(f"{tmp_path}/none") is None
 
     def test_mounts(self):
         mounts = Facts(ReadOnlySystem("/"))["mounts"]
@@ -213,14 +288,20 @@ class TestContainer:
         (root / "run/.containerenv").touch()
         found = Facts(ReadOnlySystem(str(root)), {"container": "podman", "X": "1"})
         assert found["environment"] == {"container": "podman", "X": "1"}
-        assert found["container"] == {
-            "hints": {
-                "/run/.containerenv": True,
-                "/.dockerenv": False,
-                "container": "podman",
-                "KUBERNETES_SERVICE_HOST": None,
-            }
+        assert found["container"]["hints"] == {
+            "/run/.containerenv": True,
+            "/.dockerenv": False,
+            "/run/host/container-manager": False,
+            "/dev/lxd/sock": False,
+            "container": "podman",
+            "KUBERNETES_SERVICE_HOST": None,
         }
+
+    def test_how_it_was_started(self, found):
+        with open("/proc/1/comm", encoding="utf-8") as file:
+            assert found["container"]["pid_1"] == file.read().strip()
+        assert isinstance(found["container"]["user_namespace"], bool)
+        assert isinstance(found["container"]["read_only_root"], bool)
 
 
 def test_nothing_costly_is_imported_until_it_is_needed():

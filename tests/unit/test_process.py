@@ -195,3 +195,14 @@ def alive(pid: int) -> bool:
             return file.read().rpartition(") ")[2][0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_a_program_that_may_not_print_much():
+    assert python("print('x' * 99)", most=100).out == "x" * 99 + "\n"
+    with pytest.raises(ApplyError, match="printed more than 100 bytes"):
+        python("print('x' * 100)", most=100)
+
+
+def test_a_program_that_never_stops_printing_is_ended():
+    with pytest.raises(ApplyError, match="printed more than 100 bytes"):
+        process.run(["/usr/bin/yes"], timeout=20, most=100)
