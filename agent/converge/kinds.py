@@ -6,8 +6,6 @@ other kind is looked up in the entry-point group `converge.kinds` (value: the pr
 
 from __future__ import annotations
 
-import sys
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -39,8 +37,8 @@ def load(kind: str) -> AnyProvider:
         if target is None:
             raise KeyError(kind)
         module, _, name = target.partition(":")
-        __import__(module)  # importlib itself costs a part of a millisecond
-        provider: AnyProvider = getattr(sys.modules[module], name)()
+        found = __import__(module, fromlist=[name])  # importlib itself costs time
+        provider: AnyProvider = getattr(found, name)()
         _loaded[kind] = provider
     return _loaded[kind]
 

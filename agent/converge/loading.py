@@ -6,13 +6,15 @@ A profile that is a URL is what is in force of it (converge.in_force), asked for
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from converge import cache
 from converge.errors import ConvergeError, ProfileError
 from converge.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from converge.catalog import Catalog
     from converge.config import Settings
     from converge.facts import Facts

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
 from converge_resources import patterns, places
 from converge_resources.edit_files import EditError
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
 from converge_resources.lines import Lines, split
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Annotated
 
     from converge.fields import Doc, Line, Text
 

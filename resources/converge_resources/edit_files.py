@@ -11,7 +11,6 @@ import codecs
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
 
 from converge import modes, probe, stopping
 from converge.errors import ApplyError, BatchError, StoppedError
@@ -19,6 +18,7 @@ from converge.record import Record
 from converge_resources import argvs, trees, validation
 from converge_resources.owners import Owners
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

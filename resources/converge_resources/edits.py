@@ -7,15 +7,16 @@ A kind says what its part is called (`part`), what it shall be (`wanted`), and h
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeVar
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, reading
 from converge.record import Record
 from converge_resources import disclosure, edit_files, trees, validation
 from converge_resources.edit_files import EditError, Target, Texts
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Annotated, ClassVar, Literal
 
     from converge.fields import AbsolutePath, Doc, Line, Mode, Owner
     from converge.system import ReadOnlySystem, System
@@ -87,7 +88,12 @@ class Edited(Record):
     found: PartState | None = None
 
 
-P = TypeVar("P", bound=PartSpec)
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    P = TypeVar("P", bound=PartSpec)
+else:
+    P = PartSpec
 
 
 class PartProvider(Provider[P, PartState]):

@@ -11,10 +11,10 @@ import re
 import signal
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from converge_resources.edit_files import EditError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

@@ -13,6 +13,7 @@ from converge import kinds
 COSTLY = {
     *("yaml", "pydantic", "pydantic_core", "jinja2", "requests", "psutil", "rich"),
     *("dataclasses", "asyncio", "subprocess", "logging", "importlib.metadata"),
+    *("typing", "argparse", "ctypes", "hashlib", "inspect", "shutil", "socket"),
 }
 AGENT = [
     *("cli", "config", "commands", "runner", "engine", "catalog", "report", "output"),

@@ -131,9 +131,8 @@ def choose(system: ReadOnlySystem) -> Backend | None:
 
 
 def _load(name: str) -> Backend:
-    from importlib import import_module
-
-    backend: Backend = getattr(import_module(f"{__name__}.{name}"), name.capitalize())()
+    module = __import__(f"{__name__}.{name}", fromlist=[name])  # importlib itself costs time
+    backend: Backend = getattr(module, name.capitalize())()
     return backend
 
 
