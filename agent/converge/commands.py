@@ -36,23 +36,31 @@ def plan(settings: Settings) -> int:
 
 
 def validate(settings: Settings, sources: Sequence[str]) -> int:
-    """Check profiles without touching anything; all problems of all of them are shown."""
+    """Check profiles without touching anything; all problems of all of them are shown.
+
+    An assertion that does not hold here is only a warning: the profile may be for elsewhere.
+    """
     from converge import loading
     from converge.system import System
 
     problems: list[Problem] = []
+    unmet: list[Problem] = []
     for source in sources or [settings.profile]:
+        own, system = settings.replace(profile=source), System(settings.root)
         try:
-            catalog = loading.check(settings.replace(profile=source), System(settings.root), _read)
+            catalog = loading.check(own, system, _read, unmet)
         except ProfileError as error:
             problems += error.problems
         else:
             if not settings.json and not settings.quiet:
                 _say(f"{source}: {len(catalog.resources)} resources, no problems")
+    for problem in () if settings.json else unmet:
+        print(f"warning: {escaped(str(problem))}", file=sys.stderr)
     if problems:
         raise ProfileError(problems)
     if settings.json:
-        _print_json({"version": 1, "problems": []})
+        plain = [problem.as_dict() for problem in unmet]
+        _print_json({"version": 1, "problems": [], "unmet": plain})
     return 0
 
 

@@ -27,19 +27,26 @@ _RENDERED_APART = ("when", "for_each")
 
 
 def compile_profile(
-    profile: Profile, facts: Facts, variables: Mapping[str, Any], read: Read, own: list[str]
+    profile: Profile,
+    facts: Facts,
+    variables: Mapping[str, Any],
+    read: Read,
+    own: list[str],
+    unmet: list[Problem] | None = None,
 ) -> catalog.Catalog:
     """Return the catalog of a profile. Raises ProfileError with every problem found.
 
+    An assertion that does not hold is a problem, unless there is a list `unmet` to take it.
     `variables` (from flags and the environment) override the profile's. `read` gives a file of the
     profile's folder. `own` are the agent's own paths, which no resource may remove.
     """
-    from converge import layers
+    from converge import assertions, layers
     from converge.template import Templates
 
     templates = Templates()
     gathered = layers.gather(profile, facts, variables, templates, read)
     names = gathered.variables(facts, templates)
+    assertions.enforce(profile.assertions, templates, names, unmet)
     compiler = _Compiler(profile, templates, names, read, own)
     for declaration in profile.declarations:
         compiler.add(declaration)

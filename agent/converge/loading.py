@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from converge.catalog import Catalog
     from converge.config import Settings
+    from converge.errors import Problem
     from converge.facts import Facts
     from converge.in_force import InForce
     from converge.profile import Read
@@ -44,14 +45,24 @@ class Loaded(Record):
         return self.found.told() if self.found else None
 
 
-def compiled(settings: Settings, system: System, state: str | None, read: Read) -> Catalog:
-    """Return the catalog of the settings' profile. Raises ProfileError, ConvergeError."""
+def compiled(
+    settings: Settings,
+    system: System,
+    state: str | None,
+    read: Read,
+    unmet: list[Problem] | None = None,
+) -> Catalog:
+    """Return the catalog of the settings' profile. Raises ProfileError, ConvergeError.
+
+    `unmet` takes the assertions that do not hold here, which otherwise are problems.
+    """
     from converge import profile, protect
     from converge.compile import compile_profile
 
     facts = facts_of(settings, system)
     loaded = profile.load(settings.profile, read)
-    return compile_profile(loaded, facts, settings.vars, read, protect.own_paths(state))
+    own = protect.own_paths(state)
+    return compile_profile(loaded, facts, settings.vars, read, own, unmet)
 
 
 def facts_of(settings: Settings, system: System) -> Facts:
@@ -61,11 +72,14 @@ def facts_of(settings: Settings, system: System) -> Facts:
     return Facts(system.read_only(), os.environ, settings.facts_dir)
 
 
-def check(settings: Settings, system: System, read: Read) -> Catalog:
-    """Return the catalog of a profile that is only checked: files by `read`, a URL asked for news."""
+def check(settings: Settings, system: System, read: Read, unmet: list[Problem]) -> Catalog:
+    """Return the catalog of a profile that is only checked: files by `read`, a URL asked for news.
+
+    `unmet` takes the assertions that do not hold here: they may where the profile is for.
+    """
     if "://" in settings.profile:
         return _from_afar(settings, system, None, ask=True).catalog
-    return compiled(settings, system, None, read)
+    return compiled(settings, system, None, read, unmet)
 
 
 def trusted_read(path: str) -> tuple[str, bytes]:

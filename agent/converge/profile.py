@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from converge import assertions
 from converge.errors import ConvergeError, Problem, ProfileError, close_match
 from converge.merging import STRATEGIES
 from converge.origins import Origin, name_problem
@@ -13,11 +14,12 @@ from converge.record import Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from converge.assertions import Assertion
     from converge.yamlfile import Document
 
     Read = Callable[[str], tuple[str, bytes]]  # path → (real path, content); raises ConvergeError
 
-KEYS = ("profile", "description", "include", "vars", "layers", "merge", "resources")
+KEYS = ("profile", "description", "include", "vars", "layers", "merge", "assert", "resources")
 _MOST_FILES = 200
 
 
@@ -55,6 +57,7 @@ class Profile(Record):
     values: dict[str, list[Origin]]
     layers: list[Layer]
     merge: dict[str, str]
+    assertions: list[Assertion]
     declarations: list[Declaration]
     files: dict[str, bytes]  # real path → content, of every file read
 
@@ -71,6 +74,7 @@ def load(path: str, read: Read) -> Profile:
         values=loader.values,
         layers=loader.layers,
         merge=loader.merge,
+        assertions=loader.assertions,
         declarations=loader.declarations,
         files=loader.files,
     )
@@ -85,6 +89,7 @@ class _Loader:
         self.values: dict[str, list[Origin]] = {}
         self.layers: list[Layer] = []
         self.merge: dict[str, str] = {}
+        self.assertions: list[Assertion] = []
         self.declarations: list[Declaration] = []
         self.files: dict[str, bytes] = {}
         self.problems: list[Problem] = []
@@ -138,6 +143,10 @@ class _Loader:
         self.layers = [*layers, *self.layers]  # those of what is included are weaker
         for variable, strategy in self._mapping(document, data, "merge"):
             self.merge[variable] = self._strategy(document, variable, strategy)
+        for i, item in self._list(document, data, "assert"):
+            assertion, problems = assertions.parse(document, i, item)
+            self.assertions += [assertion] if assertion else []
+            self.problems += problems
         for i, item in self._list(document, data, "resources"):
             self._declare(document, i, item)
 

@@ -35,6 +35,25 @@ _KEYS: dict[str, Any] = {
         "description": "How the values of a var from several files become one: the strongest counts "
         "(first), all items of lists (unique), mappings key by key (deep).",
     },
+    "assert": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "that": {
+                    "anyOf": [{"type": "string"}, {"type": "boolean"}],
+                    "description": "A Jinja2 expression without braces, which has to hold.",
+                },
+                "message": {
+                    "type": "string",
+                    "description": "What to say where it does not; it may be a template.",
+                },
+            },
+            "required": ["that"],
+            "additionalProperties": False,
+        },
+        "description": "What the profile needs: where one does not hold, nothing is touched.",
+    },
 }
 
 

@@ -70,6 +70,7 @@ def test_no_attribute_of_a_kind_is_a_common_one(kind):
     [
         {},
         {"profile": "web", "description": "x", "include": ["a.yaml"], "resources": []},
+        {"assert": [{"that": "a > 1", "message": "x {{ a }}"}, {"that": True}]},
         {"layers": ["hosts/{{ facts.hostname }}.yaml"], "merge": {"a": "deep", "b": "unique"}},
         {"vars": {"a": [1, {"b": None}], "_b2": "{{ a }}", "größe": 1}},
         {"resources": [{"symlink": "/a", "target": "/b"}, {"symlink": ["/c"], "state": "absent"}]},
@@ -84,6 +85,12 @@ def test_profiles_that_are_right(validator, profile):
     [
         *([], None, {"nothing": 1}, {"profile": 1}, {"include": "a.yaml"}, {"include": [1]}),
         *({"vars": []}, {"vars": {"a-b": 1}}, {"vars": {"facts": 1}}, {"vars": {"1a": 1}}),
+        *(
+            {"assert": ["a"]},
+            {"assert": [{}]},
+            {"assert": [{"that": 1}]},
+            {"assert": {"that": "a"}},
+        ),
         *({"layers": "a.yaml"}, {"layers": [1]}, {"merge": {"a": "all"}}, {"merge": ["a"]}),
         *({"resources": {}}, {"resources": ["file:/a"]}, {"resources": [{}]}),
         *({"resources": [{"nothing": "/a"}]}, {"resources": [{"symlink": []}]}),
