@@ -16,6 +16,8 @@ def test_it_converges_repairs_drift_and_stops(agent):
     assert agent.motd.read_text() == "welcome\n"
     agent.motd.write_text("changed\n")
     until(lambda: agent.motd.read_text() == "welcome\n")
+    # Not while the run still reads again what it wrote: that would be a failure of it.
+    until(lambda: agent.status()["agent"]["runs"] == 2)
     agent.motd.unlink()
     until(agent.motd.exists)
     until(lambda: agent.status()["report"]["reason"] == "event")
