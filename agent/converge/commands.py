@@ -173,7 +173,9 @@ def resume(settings: Settings) -> int:
     """Let the resident agent go on; it runs at once."""
     from converge import client
 
-    client.ask(settings, "resume")
+    reply = client.ask(settings, "resume")
+    if reply.get("message"):
+        _say(reply["message"])
     return 0
 
 

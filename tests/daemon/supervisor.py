@@ -90,14 +90,14 @@ class Supervisor:
         assert self.process
         return self.process.pid
 
-    def spawn(self, **popen: Any) -> subprocess.Popen[bytes]:
-        """Start one, without waiting for anything."""
+    def spawn(self, ready: int = -1, **popen: Any) -> subprocess.Popen[bytes]:
+        """Start one, without waiting for anything. `ready` is a descriptor that it inherits."""
         fd = memory_file(dump(self.options, self.settings))
         argv = [sys.executable, "-ISB", PROGRAM, str(fd)]
         with open(self.folder / "log", "ab") as log:
             process = subprocess.Popen(
                 argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                pass_fds=[fd], **popen,
+                pass_fds=[fd, *[ready] * (ready >= 0)], **popen,
             )  # fmt: skip
         os.close(fd)
         return process
@@ -117,8 +117,8 @@ class Supervisor:
     @contextmanager
     def connection(self) -> Iterator[socket.socket]:
         with socket.socket(socket.AF_UNIX) as found:
-            found.settimeout(PATIENCE)
             found.connect(self.socket)
+            found.settimeout(PATIENCE)
             yield found
 
     def ask(self, request: bytes) -> bytes:

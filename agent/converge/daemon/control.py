@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from converge.daemon.loop import Daemon
 
 SOCKET, LOCK, PAUSED, METRICS = "control.sock", "agent.lock", "paused", "metrics.prom"
+MOST_WAITING = 16  # for one run
 
 
 class AlreadyError(Exception):
@@ -71,10 +72,18 @@ class Control:
 
     def tell(self, code: int, run: str) -> None:
         """A run has ended: tell those who wait for it."""
-        for connection in self.told:
-            if self.socket:
-                self.socket.release(connection, f"ok\ncode={code}\nrun={run}\n".encode())
+        self._release(self.told, _lines("ok", {"code": code, "run": run}))
         self.told = []
+
+    def refuse(self) -> None:
+        """There will be no run: tell those who wait for one."""
+        self._release(self.waiting, _lines("error", {"message": f"paused: {self.paused}"}))
+        self.waiting = []
+
+    def _release(self, connections: list[server.Connection], reply: bytes) -> None:
+        for connection in connections:
+            if self.socket:
+                self.socket.release(connection, reply)
 
     def close(self) -> None:
         """Answer nobody any more."""
@@ -131,9 +140,12 @@ class Control:
 
     def _trigger(self, connection: server.Connection, *, wait: bool) -> bytes | None:
         if self.paused:
-            return f"error\nmessage=paused: {self.paused}\n".encode()
+            return _lines("error", {"message": f"paused: {self.paused}"})
         if self.daemon.stopping:
             return b"error\nmessage=the agent is about to stop\n"
+        self.waiting = [one for one in self.waiting if one.is_open()]
+        if wait and len(self.waiting) >= MOST_WAITING:
+            return b"error\nmessage=too many wait for the next run already\n"
         self.daemon.ask("trigger")
         if not wait:
             return b"ok\n"
@@ -143,22 +155,29 @@ class Control:
     def _pause(self, reason: str) -> bytes:
         self.paused = "".join(c if c.isprintable() else " " for c in reason)
         path = self._paused_file()
-        if not path:
-            return b"ok\nmessage=until the agent ends: there is no state directory\n"
-        fd = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-        os.write(fd, self.paused.encode())
-        os.close(fd)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            return _only_until_the_end(error.strerror if path else "there is no state directory")
+        try:
+            os.write(fd, self.paused.encode())
+        except OSError as error:
+            return _only_until_the_end(error.strerror)
+        finally:
+            os.close(fd)
         return b"ok\n"
 
     def _resume(self) -> bytes:
         self.paused = ""
-        path = self._paused_file()
-        if path and os.path.lexists(path):
-            os.unlink(path)
         self.daemon.drift.watches.look_at_everything()
         self.daemon.ask("resume")
+        try:
+            os.unlink(self._paused_file())
+        except FileNotFoundError:
+            return b"ok\n"  # it was not kept
+        except OSError as error:
+            return _only_until_the_end(error.strerror)
         return b"ok\n"
 
     def _paused_file(self) -> str:
@@ -184,7 +203,7 @@ class Control:
             "trouble": watches.trouble, "watches": len(watches), "paths": len(watches.prints),
             "poll": daemon.options.poll,
         }  # fmt: skip
-        return ("ok\n" + "".join(f"{key}={value}\n" for key, value in lines.items())).encode()
+        return _lines("ok", lines)
 
     def _metrics(self, request: bytes, _connection: server.Connection) -> bytes:
         words = request.split(b"\r\n", 1)[0].split()
@@ -197,3 +216,14 @@ class Control:
             body = b""
         kind = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
         return b"HTTP/1.0 200 OK\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (kind, len(body), body)
+
+
+def _lines(first: str, fields: dict[str, object]) -> bytes:
+    """Return a reply; a path in it may hold any bytes."""
+    rows = [f"{name}={value}" for name, value in fields.items()]
+    text = "\n".join("".join(c if c.isprintable() else "?" for c in row) for row in [first, *rows])
+    return text.encode() + b"\n"
+
+
+def _only_until_the_end(why: str) -> bytes:
+    return _lines("ok", {"message": f"until the agent ends: {why}"})

@@ -152,20 +152,32 @@ class Daemon:
         if self.configure:
             self.configure = False
             self._start("configure", "")
+        elif self.control.paused:
+            self._rest()
         elif self.wanted:
             reason, self.wanted = self.wanted, ""
             self._start("run", reason)
-        elif self.control.paused:
-            self.drift.paths.clear()
-            self.due = max(self.due, now())
         elif now() >= self.due:
             self._start("run", "timer")
         elif self.drift.paths and now() >= (self.drift.settled() or 0.0):
             self._start("run", "event", self.drift.touched())
 
-    def _start(self, verb: str, reason: str, paths: tuple[str, ...] = ()) -> None:
+    def _rest(self) -> None:
+        """While paused: what is asked for is refused, and what drifts stays as it is."""
+        if self.wanted:
+            self.say(
+                "warning", f"no run ({self.wanted}), as runs are paused: {self.control.paused}"
+            )
+            self.wanted = ""
+        self.control.refuse()
+        self._tell_start(0)
         self.drift.paths.clear()
-        self.control.take_waiting()
+        self.due = max(self.due, now())
+
+    def _start(self, verb: str, reason: str, paths: tuple[str, ...] = ()) -> None:
+        if verb == "run":
+            self.drift.paths.clear()
+            self.control.take_waiting()
         try:
             self.child = Child(self.options, verb, reason, paths)
         except OSError as error:
@@ -208,13 +220,18 @@ class Daemon:
         self.drift.waits_until = now() + pause
         self.due = timer.due(now(), self.options.interval, self.options.splay, self.failures)
         self.control.tell(code, run)
-        if self.options.ready >= 0:
-            fd, self.options.ready = int(self.options.ready), -1.0
-            try:
-                os.write(fd, b"%d\n" % code)
-            except OSError:
-                self.say("warning", "nobody waits for the first run any more")
-            os.close(fd)
+        self._tell_start(code)
+
+    def _tell_start(self, code: int) -> None:
+        """Tell `converge exec`, once, that the container's start may go on."""
+        if self.options.ready < 0:
+            return
+        fd, self.options.ready = int(self.options.ready), -1.0
+        try:
+            os.write(fd, b"%d\n" % code)
+        except OSError:
+            self.say("warning", "nobody waits for the first run any more")
+        os.close(fd)
 
     def _failed(self, why: str) -> None:
         self.crashes += 1

@@ -1,7 +1,8 @@
 """Sockets that answer: the control socket, and the metrics endpoint.
 
-One request a connection, ended by `ending`, at most 4 KiB, within a second; at most 16 connections.
-Nothing here blocks: the loop calls `ready` for a descriptor that can be read.
+One request a connection, ended by `ending`, at most 4 KiB, within a second; at most 16 connections
+besides those that wait for their reply. Nothing here blocks: the loop calls `ready` for a
+descriptor that can be read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from converge.daemon.child import now
 
 MOST_CONNECTIONS = 16
 MOST_BYTES = 4096
+_BACKLOG = 128  # who come at once: a connect(2) that finds no place fails
 SECONDS = 1.0
 
 
@@ -26,6 +28,10 @@ class Connection:
         self.deadline = now() + SECONDS
         self.asked = b""
         self.waits = False  # for the end of a run: no deadline any more
+
+    def is_open(self) -> bool:
+        """Tell whether there is still somebody to answer."""
+        return self.socket.fileno() >= 0
 
     def reply(self, text: bytes) -> None:
         """Answer and hang up; who does not listen gets nothing."""
@@ -91,7 +97,8 @@ class Server:
             return
         os.set_inheritable(fd, False)
         connection = Connection(fd)
-        if len(self.connections) >= MOST_CONNECTIONS or not self._may(connection):
+        asking = sum(not one.waits for one in self.connections.values())
+        if asking >= MOST_CONNECTIONS or not self._may(connection):
             connection.socket.close()
             return
         self.connections[fd] = connection
@@ -126,8 +133,7 @@ class Server:
 
     def release(self, connection: Connection, text: bytes) -> None:
         """Answer one who has waited."""
-        fd = connection.socket.fileno()
-        if self.connections.pop(fd, None):
+        if self.connections.pop(connection.socket.fileno(), None):
             connection.reply(text)
 
     def _close(self, fd: int) -> None:
@@ -151,6 +157,6 @@ def listen(address: str) -> _socket.socket:
         found = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         found.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         found.bind((host.strip("[]"), int(port)))
-    found.listen(MOST_CONNECTIONS)
+    found.listen(_BACKLOG)
     found.setblocking(False)
     return found
