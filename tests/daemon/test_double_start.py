@@ -55,3 +55,12 @@ def test_one_that_was_killed_leaves_no_lock(supervisor):
         one.signal(signal.SIGKILL)
         one.process.wait()
         one.start()
+
+
+def test_a_lock_that_cannot_be_had_is_said(supervisor):
+    one = supervisor()
+    (one.run_directory / "agent.lock").symlink_to("/dev/null")
+    process = one.spawn()
+    assert process.wait(PATIENCE) == 1
+    assert "the agent cannot start: [Errno 40] Too many levels of symbolic links" in one.log()
+    assert one.runs() == 0

@@ -25,6 +25,9 @@ def main() -> int:
     except AlreadyError as error:
         say("error", f"another agent is resident here: it holds {error}", options.log_format)
         return 1
+    except OSError as error:
+        say("error", f"the agent cannot start: {error}", options.log_format)
+        return 1
     daemon.run()
     return 0
 
