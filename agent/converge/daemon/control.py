@@ -159,11 +159,11 @@ class Control:
         try:
             fd = os.open(path, flags, 0o600)
         except OSError as error:
-            return _only_until_the_end(error.strerror if path else "there is no state directory")
+            return _only_until_the_end(error if path else "there is no state directory")
         try:
             os.write(fd, self.paused.encode())
         except OSError as error:
-            return _only_until_the_end(error.strerror)
+            return _only_until_the_end(error)
         finally:
             os.close(fd)
         return b"ok\n"
@@ -177,7 +177,7 @@ class Control:
         except FileNotFoundError:
             return b"ok\n"  # it was not kept
         except OSError as error:
-            return _only_until_the_end(error.strerror)
+            return _only_until_the_end(error)
         return b"ok\n"
 
     def _paused_file(self) -> str:
@@ -225,5 +225,5 @@ def _lines(first: str, fields: dict[str, object]) -> bytes:
     return text.encode() + b"\n"
 
 
-def _only_until_the_end(why: str) -> bytes:
+def _only_until_the_end(why: OSError | str) -> bytes:
     return _lines("ok", {"message": f"until the agent ends: {why}"})
