@@ -8,6 +8,7 @@ standard library that it can do without: what it imports, it holds in memory for
     drift.py     what has drifted, and when to act on it
     watches.py   which paths are watched, and which of them look different now
     child.py     the worker's process
+    command.py   the command that it was left beside
     server.py    the control socket and the metrics endpoint
     kernel.py    inotify, timerfd, signalfd, prctl
     options.py   what it is told at its start

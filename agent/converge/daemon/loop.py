@@ -11,6 +11,7 @@ import select
 
 from converge.daemon import kernel, timer
 from converge.daemon.child import Child, now
+from converge.daemon.command import Command
 from converge.daemon.control import Control
 from converge.daemon.drift import Drift
 from converge.daemon.options import Options
@@ -34,8 +35,8 @@ class Daemon:
         self.next_poll = 0.0
         self.failures = self.runs = self.crashes = 0
         self.last_end = ""
-        self.stopping = False
-        self.beside = self._watch(int(options.beside))
+        self.command = Command(int(options.beside), int(options.ready))
+        self.stopping = self.command.ended
         self.configure = False
         self.signals = kernel.signals(_SIGNALS)
         self.timer = kernel.timer()
@@ -48,16 +49,6 @@ class Daemon:
     def say(self, level: str, text: str) -> None:
         """Write a line to the log."""
         say(level, text, self.options.log_format, self.options.log_to)
-
-    def _watch(self, process: int) -> int:
-        """Return a descriptor that can be read when a process has ended; -1: none is to be had."""
-        try:
-            return os.pidfd_open(process) if process else -1
-        except ProcessLookupError:
-            self.stopping = True  # it has ended already
-        except OSError:
-            return -1  # an old kernel, or a filter of system calls
-        return -1
 
     def run(self) -> None:
         """Wait and act until the end."""
@@ -76,8 +67,8 @@ class Daemon:
         fds = [self.signals, self.timer, *self.control.fds()]
         if self.child and self.child.result >= 0:
             fds.append(self.child.result)
-        if self.beside >= 0 and not self.stopping:
-            fds.append(self.beside)
+        if self.command.fd >= 0 and not self.stopping:
+            fds.append(self.command.fd)
         for fd in [*fds, *self.drift.fds()]:
             waiting.register(fd, select.POLLIN)
         return [fd for fd, _ in waiting.poll()]
@@ -105,7 +96,7 @@ class Daemon:
                 return
         elif self.child and fd == self.child.result:
             self.child.read()
-        elif fd == self.beside:
+        elif fd == self.command.fd:
             self._stop()
         elif fd in self.drift.fds():
             self.drift.read(look=self.child is None)
@@ -165,12 +156,11 @@ class Daemon:
     def _rest(self) -> None:
         """While paused: what is asked for is refused, and what drifts stays as it is."""
         if self.wanted:
-            self.say(
-                "warning", f"no run ({self.wanted}), as runs are paused: {self.control.paused}"
-            )
+            text = f"no run ({self.wanted}), as runs are paused: {self.control.paused}"
+            self.say("warning", text)
             self.wanted = ""
         self.control.refuse()
-        self._tell_start(0)
+        self.command.tell(0)
         self.drift.paths.clear()
         self.due = max(self.due, now())
 
@@ -220,18 +210,7 @@ class Daemon:
         self.drift.waits_until = now() + pause
         self.due = timer.due(now(), self.options.interval, self.options.splay, self.failures)
         self.control.tell(code, run)
-        self._tell_start(code)
-
-    def _tell_start(self, code: int) -> None:
-        """Tell `converge exec`, once, that the container's start may go on."""
-        if self.options.ready < 0:
-            return
-        fd, self.options.ready = int(self.options.ready), -1.0
-        try:
-            os.write(fd, b"%d\n" % code)
-        except OSError:
-            self.say("warning", "nobody waits for the first run any more")
-        os.close(fd)
+        self.command.tell(code)
 
     def _failed(self, why: str) -> None:
         self.crashes += 1
