@@ -17,7 +17,9 @@ from converge.regular import READ_LIMIT, READING, read_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from converge.notes import Notes
 
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
@@ -25,8 +27,15 @@ _GONE = (errno.ENOENT, errno.ENOTDIR)
 class ReadOnlySystem:
     """What can be seen of the machine. Nothing here changes it."""
 
-    def __init__(self, root: str = "/", paths: Paths | None = None) -> None:
+    def __init__(
+        self,
+        root: str = "/",
+        paths: Paths | None = None,
+        notes: Callable[[], Notes] | None = None,
+    ) -> None:
         self.paths = paths or Paths(root)
+        self._find_notes = notes
+        self._notes: Notes | None = None
         self.root = self.paths.root
         self._mounts: dict[str, mounts.Mount] | None = None
 
@@ -34,6 +43,15 @@ class ReadOnlySystem:
     def prefixed(self) -> bool:
         """True below a root prefix (`--root`), where no program is run."""
         return self.root != "/"
+
+    @property
+    def notes(self) -> Notes:
+        """What kinds remember of their resources; found when it is first asked for."""
+        if self._notes is None:
+            from converge.notes import Notes
+
+            self._notes = self._find_notes() if self._find_notes else Notes()
+        return self._notes
 
     @property
     def uid(self) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from converge.config import Settings
     from converge.inspection import Item
     from converge.loading import Loaded
+    from converge.notes import Notes
     from converge.state import StateDirectory
 
 
@@ -45,7 +46,7 @@ def dry_run(settings: Settings) -> dict[str, Any]:
 
     watch = Stopwatch()
     state = states.find(settings.state_dir, settings.root, create=False)
-    system = System(settings.root)
+    system = System(settings.root, notes=_notes(settings, state))
     loaded = loading.load(settings, system, state)
     run = Run(loaded.catalog, system, Notifications(None), tags=settings.tags)
     run.plan()
@@ -67,7 +68,7 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
         stores: dict[str, Any] = {}
         if state:
             stores = {"backups": state.backups, "journal": state.journal}
-        system = System(settings.root, **stores)
+        system = System(settings.root, **stores, notes=_notes(settings, state))
         loaded = loading.load(
             settings, system, state,
             last_good=asked.last_good, ask=asked.reason != "event",
@@ -115,8 +116,12 @@ def _locked(
     report |= {"messages": messages, "error": loaded.error, "bundle": loaded.told()}
     if loaded.error:
         report["exit_code"] |= 4
-    _keep(settings, state, report, loaded)
+    _keep(settings, system, state, report, loaded)
     return report
+
+
+def _notes(settings: Settings, state: StateDirectory | None) -> Callable[[], Notes] | None:
+    return (lambda: state.notes(settings.root)) if state else None
 
 
 def _is_good(state: StateDirectory | None) -> bool:
@@ -176,9 +181,13 @@ def _mark(state: StateDirectory | None, run: Run) -> None:
 
 
 def _keep(
-    settings: Settings, state: StateDirectory | None, report: dict[str, Any], loaded: Loaded
+    settings: Settings,
+    system: System,
+    state: StateDirectory | None,
+    report: dict[str, Any],
+    loaded: Loaded,
 ) -> None:
-    """Keep the report, and how the container stands now."""
+    """Keep the report, what was noted, and how the container stands now."""
     if state is None:
         return
     try:
@@ -187,6 +196,7 @@ def _keep(
             before, report, cache.identity(loaded.catalog), standing.Clock()
         )
         report["contended"] = stands["contended"]
+        system.keep_notes()
         state.keep_report(report)
         state.write_json(standing.NAME, stands, durable=False)
         _count(settings, state, report, stands)

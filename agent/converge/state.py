@@ -3,7 +3,7 @@
     report.json, reports/ID.json   the last report; the last ones that changed or failed something
     pending.json                   refreshes that are still owed
     running.json                   the directories that the run under way writes in
-    backups/, journal/             converge.backup, converge.journal
+    backups/, journal/, notes/     converge.backup, converge.journal, converge.notes
 
 All of it can be made again: a damaged state never stops the agent (converge.store).
 """
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from converge.backup import Backups
     from converge.journal import Journal
+    from converge.notes import Notes
 
 MOST_REPORTS = 50
 
@@ -94,6 +95,18 @@ class StateDirectory(Store):
         if self._journal is None:
             self._journal = Journal(os.path.join(self.path, "journal"))
         return self._journal
+
+    def notes(self, root: str = "/") -> Notes:
+        """Return what kinds remember; of what is not here, what the image brought.
+
+        The state is elsewhere than in the image where that is read-only, or belongs to another user.
+        """
+        from converge.notes import Notes
+
+        baked = private.places(root, "var/lib", "converge")[0]
+        if baked == self.path or private.problem(baked, create=False, write=False) != "":
+            return Notes(self)
+        return Notes(self, Store(baked, read_only=True))
 
     def keep_report(self, report: Mapping[str, Any]) -> str | None:
         """Keep the report of a run that ended; return its id if it joins the history.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from converge import process
     from converge.backup import Backups
     from converge.journal import Journal
+    from converge.notes import Notes
     from converge.paths import Paths
 
 __all__ = ["ReadOnlySystem", "System"]
@@ -43,8 +44,9 @@ class System(ReadOnlySystem):
         backups: Backups | None = None,
         journal: Journal | None = None,
         paths: Paths | None = None,
+        notes: Callable[[], Notes] | None = None,
     ) -> None:
-        super().__init__(root, paths)
+        super().__init__(root, paths, notes)
         self.journal = journal
         self._writer = Writer(backups, journal)
         self._swept: set[str] = set()
@@ -52,7 +54,7 @@ class System(ReadOnlySystem):
 
     def read_only(self) -> ReadOnlySystem:
         """Return the same machine without any means to change it."""
-        return ReadOnlySystem(paths=self.paths)
+        return ReadOnlySystem(paths=self.paths, notes=lambda: self.notes)
 
     def write(
         self,
@@ -195,6 +197,11 @@ class System(ReadOnlySystem):
             )
         finally:
             self.forget()  # it may have moved directories, or mounted something
+
+    def keep_notes(self) -> None:
+        """Keep what kinds noted in this run. Raises OSError."""
+        if self._notes is not None:
+            self._notes.save()
 
     def recover(self) -> list[str]:
         """Put back what an interrupted run left half-written in place; return the paths.

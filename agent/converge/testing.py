@@ -49,7 +49,7 @@ class FakeSystem(System):
 
     def read_only(self) -> ReadOnlySystem:
         """Return a view with the same programs and powers."""
-        view = FakeReader(paths=self.paths)
+        view = FakeReader(paths=self.paths, notes=lambda: self.notes)
         view.fake = self
         return view
 

@@ -1,0 +1,79 @@
+"""What kinds remember of their resources from run to run: a server's entity tag, a list of files.
+
+Notes are plain data (JSON) by kind and name. They are known at once in the same run and kept by
+`save` at its end; `inspect` may make them, as they are the agent's own and change nothing. A note
+can be lost at any time: whoever made it looks again then.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from converge import digests
+from converge.store import drop_oldest
+
+if TYPE_CHECKING:
+    from converge.store import Store
+
+MOST = 1000
+_FOLDER = "notes"
+
+
+class Notes:
+    """The notes in `store`; None: for this run alone.
+
+    What is not there is looked for in `older`, which is never written: what was noted when the
+    image was built, where the container keeps its state elsewhere.
+    """
+
+    def __init__(self, store: Store | None = None, older: Store | None = None) -> None:
+        self._store = store
+        self._older = older
+        self._known: dict[str, dict[str, Any]] = {}
+        self._changed: set[str] = set()
+        self._settled: set[str] = set()
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """Return what is noted of a resource, empty if nothing is."""
+        file = _file(kind, name)
+        if file not in self._known:
+            self._known[file] = self._read(file)
+        return self._known[file]
+
+    def put(self, kind: str, name: str, note: dict[str, Any]) -> None:
+        """Note something of a resource, in place of what was noted; empty: forget it."""
+        file = _file(kind, name)
+        if note != self.get(kind, name):
+            self._known[file] = note
+            self._changed.add(file)
+
+    def settle(self, kind: str, name: str) -> None:
+        """Note that what had to be asked of others holds for this run."""
+        self._settled.add(_file(kind, name))
+
+    def settled(self, kind: str, name: str) -> bool:
+        """Tell whether that was noted in this run."""
+        return _file(kind, name) in self._settled
+
+    def save(self) -> None:
+        """Keep what was noted, the newest thousand in all. Raises OSError."""
+        if self._store is None or not self._changed:
+            return
+        for file in sorted(self._changed):
+            self._store.write_json(file, self._known[file], durable=False)
+        self._changed.clear()
+        folder = os.path.join(self._store.path, _FOLDER)
+        drop_oldest(folder, [n for n in os.listdir(folder) if n.endswith(".json")], MOST)
+
+    def _read(self, file: str) -> dict[str, Any]:
+        for store in (self._store, self._older):
+            found = None if store is None else store.read_json(file)
+            if isinstance(found, dict):
+                return found
+        return {}
+
+
+def _file(kind: str, name: str) -> str:
+    digest = digests.of(name.encode(errors="surrogateescape"))
+    return f"{_FOLDER}/{kind}-{digest[:32]}.json"
