@@ -18,6 +18,7 @@ BUILT_IN = {
     "command": "converge_resources.command:CommandProvider",
     "block": "converge_resources.block:BlockProvider",
     "directory": "converge_resources.directory:DirectoryProvider",
+    "download": "converge_resources.download:DownloadProvider",
     "file": "converge_resources.file:FileProvider",
     "group": "converge_resources.group:GroupProvider",
     "line": "converge_resources.line:LineProvider",

@@ -24,15 +24,16 @@ class Notes:
     """The notes in `store`; None: for this run alone.
 
     What is not there is looked for in `older`, which is never written: what was noted when the
-    image was built, where the container keeps its state elsewhere.
+    image was built, where the container keeps its state elsewhere. `run` is for what others (a
+    server) answered to a kind about a name, and is good for this run alone.
     """
 
     def __init__(self, store: Store | None = None, older: Store | None = None) -> None:
         self._store = store
         self._older = older
+        self.run: dict[tuple[str, str], Any] = {}
         self._known: dict[str, dict[str, Any]] = {}
         self._changed: set[str] = set()
-        self._settled: set[str] = set()
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         """Return what is noted of a resource, empty if nothing is."""
@@ -47,14 +48,6 @@ class Notes:
         if note != self.get(kind, name):
             self._known[file] = note
             self._changed.add(file)
-
-    def settle(self, kind: str, name: str) -> None:
-        """Note that what had to be asked of others holds for this run."""
-        self._settled.add(_file(kind, name))
-
-    def settled(self, kind: str, name: str) -> bool:
-        """Tell whether that was noted in this run."""
-        return _file(kind, name) in self._settled
 
     def save(self) -> None:
         """Keep what was noted, the newest thousand in all. Raises OSError."""

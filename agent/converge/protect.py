@@ -17,7 +17,7 @@ from converge import modes
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_PATH_KINDS = ("file", "directory", "symlink")
+_PATH_KINDS = ("file", "directory", "symlink", "download")
 _CORE = frozenset((
     "/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run",
     "/sbin", "/sys", "/usr", "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec",

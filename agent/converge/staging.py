@@ -39,6 +39,19 @@ def make_directory(
     atomic.sync_directory(folder_fd)
 
 
+def scratch(folder_fd: int) -> int:
+    """Return a descriptor of a new file without a name, in a directory's file system. Raises OSError."""
+    try:
+        return os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+    except OSError as error:  # the last two are what kernels say that do not know the flag
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT):
+            raise
+    name = atomic.temporary_name()
+    fd = atomic.create(folder_fd, name)
+    atomic.discard(folder_fd, name)
+    return fd
+
+
 def make_symlink(folder_fd: int, name: str, target: str, uid: int | None, gid: int | None) -> None:
     """Create a symbolic link, or replace a file or link by it. Raises OSError, ApplyError."""
     staged = atomic.temporary_name()

@@ -88,6 +88,16 @@ class System(ReadOnlySystem):
             if self._writer.write(folder_fd, name, new, self.real(folder).rstrip("/")):
                 self.written_in_place.add(path)
 
+    def scratch(self, folder: str) -> int:
+        """Return a descriptor of a new file without a name, for what goes to a directory later.
+
+        It lies on that file system, or in memory where nothing may be made there.
+        """
+        try:
+            return staging.scratch(self.paths.directory(folder))
+        except OSError:
+            return os.memfd_create("converge", os.MFD_CLOEXEC)
+
     def write_kernel(self, path: str, content: bytes) -> None:
         """Write to a file of the kernel's (/proc, /sys): one open, one write(2). Raises OSError."""
         flags = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 _NEW = 0o644  # what a symbolic mode is applied to when the file is new
 
 
-def apply(change: Change[FileSpec, FileState], system: System, owners: Owners) -> None:
-    """Write, adjust or remove one file. Raises OSError, ApplyError."""
+def apply(
+    change: Change[FileSpec, FileState],
+    system: System,
+    owners: Owners,
+    lend: Callable[[], AbstractContextManager[int | None]] | None = None,
+) -> None:
+    """Write, adjust or remove one file. Raises OSError, ApplyError.
+
+    `lend` lends a descriptor of the content in place of what the spec says of it.
+    """
     spec, before = change.spec, change.before
     wrong = before.type if before is not None and before.type != "file" else None
     if change.after is None:
@@ -31,20 +39,26 @@ def apply(change: Change[FileSpec, FileState], system: System, owners: Owners) -
         trees.remove_any(system, spec.name, keep=spec.backup)
         return
     if wrong or _written(change):
-        _write(spec, system, owners, wrong)
+        _write(spec, system, owners, wrong, lend or (lambda: _source(spec)))
     else:
         uid, gid = owners.ids(spec.owner, spec.group)
         trees.set_attributes(system, spec.name, spec.mode, uid, gid)
 
 
-def _write(spec: FileSpec, system: System, owners: Owners, wrong: str | None) -> None:
+def _write(
+    spec: FileSpec,
+    system: System,
+    owners: Owners,
+    wrong: str | None,
+    lend: Callable[[], AbstractContextManager[int | None]],
+) -> None:
     """Write the whole file; what is of a wrong type goes only when the new file has been accepted."""
     if wrong:
         trees.check_force(spec.name, wrong, force=spec.force)
     uid, gid = owners.ids(spec.owner, spec.group)
     trees.require_parent(system, spec.name)
     validate = validation.validator(system, spec.validate)
-    with _source(spec) as fd:
+    with lend() as fd:
         content = (spec.content or "").encode() if fd is None else None
         if wrong:
             _rehearse(system, spec.name, content, fd, validate)

@@ -77,10 +77,9 @@ def test_the_newest_are_kept(store, monkeypatch):
 def test_without_a_store_they_last_for_a_run(tmp_path):
     system = System(str(tmp_path))
     system.read_only().notes.put("download", "/x", {"a": 1})
-    system.read_only().notes.settle("download", "/x")
+    system.read_only().notes.run["download", "/x"] = "current"
     assert system.notes.get("download", "/x") == {"a": 1}
-    assert system.notes.settled("download", "/x")
-    assert not system.notes.settled("download", "/y")
+    assert system.notes.run == {("download", "/x"): "current"}
     system.keep_notes()
     assert System(str(tmp_path)).notes.get("download", "/x") == {}
 

@@ -36,7 +36,7 @@ def test_no_part_of_the_agents_own_files_is_edited():
 
 
 @pytest.mark.parametrize("name", sorted(protect._CORE | protect._PLACES | protect._FILES))
-@pytest.mark.parametrize("kind", ["file", "directory", "symlink"])
+@pytest.mark.parametrize("kind", ["file", "directory", "symlink", "download"])
 def test_what_a_container_needs_is_not_removed(kind, name):
     assert f"{name} is protected" in ask(kind, name, own=[], state="absent")
 
