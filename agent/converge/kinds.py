@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     AnyProvider = Provider[Any, Any]
 
 BUILT_IN = {
-    "command": "converge_resources.command:CommandProvider",
     "block": "converge_resources.block:BlockProvider",
+    "command": "converge_resources.command:CommandProvider",
     "directory": "converge_resources.directory:DirectoryProvider",
     "download": "converge_resources.download:DownloadProvider",
     "file": "converge_resources.file:FileProvider",
     "group": "converge_resources.group:GroupProvider",
+    "ini": "converge_resources.ini:IniProvider",
     "line": "converge_resources.line:LineProvider",
     "package": "converge_resources.package:PackageProvider",
     "symlink": "converge_resources.symlink:SymlinkProvider",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from converge.fields import AbsolutePath, Doc, Line, Mode, Owner
     from converge.system import ReadOnlySystem, System
 
+_SHOWN = ("content", "value")
 _MADE = "set `create: true`, or declare the `file` without a content"
 
 
@@ -156,7 +157,9 @@ class PartProvider(Provider[P, PartState]):
         status = system.lstat(edit_files.real_path(system, self.target(spec).path))
         found = found.replace(private=status is not None and disclosure.private(status.st_mode))
         desired = self.desired(spec)
-        same = desired and (found.content, found.value) == (desired.content, desired.value)
+        same = desired is not None and all(
+            getattr(desired, field) in (None, getattr(found, field)) for field in _SHOWN
+        )
         return found.replace(settled=False) if same else found
 
     def _edited(self, spec: P, body: str) -> Edited:
@@ -203,7 +206,7 @@ class PartProvider(Provider[P, PartState]):
             private = change.before is not None and bool(change.before.private)
             target = self.target(change.spec)
             show = not (private or disclosure.secret_path(target.path, target.mode))
-        return frozenset() if show else frozenset({"content", "value"})
+        return frozenset() if show else frozenset(_SHOWN)
 
     def deletions(self, change: Change[P, PartState]) -> int:
         """Nothing: the file stays, and its old content is backed up."""

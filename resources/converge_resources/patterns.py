@@ -7,15 +7,11 @@ it, as `re` looks for signals while it matches. For the main thread, where provi
 
 from __future__ import annotations
 
-import re
-import signal
-import warnings
-from contextlib import contextmanager
-
 from converge_resources.edit_files import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Sequence
 
 MOST_PATTERN = 1000  # characters
@@ -30,6 +26,8 @@ class PatternError(EditError):
 
 def problem(pattern: str, template: str | None = None) -> str | None:
     r"""Return what is wrong with a pattern, or with a template of `\1` and such; None: nothing."""
+    import re
+
     if not pattern:
         return "an empty pattern is found in every line"
     if len(pattern) > MOST_PATTERN:
@@ -48,6 +46,9 @@ def problem(pattern: str, template: str | None = None) -> str | None:
 
 def compile_(pattern: str) -> re.Pattern[str]:
     """Return a compiled pattern, and keep it. Raises re.error, RecursionError, OverflowError."""
+    import re
+    import warnings
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the future of nested sets
         return re.compile(pattern)
@@ -66,23 +67,30 @@ def search(pattern: str, lines: Sequence[str]) -> Iterator[tuple[int, re.Match[s
             yield index, found
 
 
-@contextmanager
-def limit(text: str) -> Iterator[None]:
-    """Give what is done here as much processor time as searching this text may take.
+class limit:  # noqa: N801  reads as what it is in a `with`
+    """Give what is done within as much processor time as searching `text` may take.
 
     Raises PatternError when it is used up.
     """
 
-    def expire(*_: object) -> None:
-        raise PatternError(
-            "a pattern takes too long over this file",
-            "write it without a repetition inside a repetition, such as `(a+)+`",
-        )
+    def __init__(self, text: str) -> None:
+        self._seconds = _SECONDS + len(text) / _RATE
 
-    before = signal.signal(signal.SIGVTALRM, expire)
-    signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS + len(text) / _RATE)
-    try:
-        yield
-    finally:
+    def __enter__(self) -> None:
+        import signal
+
+        self._before = signal.signal(signal.SIGVTALRM, _expire)
+        signal.setitimer(signal.ITIMER_VIRTUAL, self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        signal.signal(signal.SIGVTALRM, self._before)
+
+
+def _expire(*_: object) -> None:
+    raise PatternError(
+        "a pattern takes too long over this file",
+        "write it without a repetition inside a repetition, such as `(a+)+`",
+    )

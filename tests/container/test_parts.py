@@ -108,3 +108,29 @@ def test_blocks_of_nginx(container, programs):
     box.profile({"resources": [{**good, "state": "absent"}]})
     assert outcomes(box.report("--once")) == {"block:vary": "changed"}
     assert box.read(path) == text.replace("\n".join(lines[at : at + 4]) + "\n", "")
+
+
+def test_keys_of_openssl_and_useradd(container):
+    """A file of sections, and one of `key value`, as their programs read them."""
+    name = {"ini": "name", "path": "/etc/ssl/openssl.cnf", "section": "req_distinguished_name"}
+    name |= {"key": "0.organizationName_default", "value": "Example & Sons"}
+    first = {"ini": "first uid", "path": "/etc/login.defs", "key": "UID_MIN", "value": 4321}
+    first["separator"] = "\t"
+    box = container(profile={"resources": [name, first]})
+    before = {path: box.read(path) for path in (name["path"], first["path"])}
+    report = box.report("--once")
+    assert set(outcomes(report).values()) == {"changed"}
+    fields = {one["id"]: one["fields"] for one in report["resources"]}
+    assert fields["ini:first uid"] == [{"field": "value", "before": "1000", "after": "4321"}]
+    request = ("req", "-new", "-newkey", "rsa:2048", "-nodes", "-batch", "-keyout", "/dev/null")
+    made = box.exec("openssl", *request, "-text", "-noout", "-config", name["path"])
+    assert "O = Example & Sons" in made.out, made
+    assert box.exec("useradd", "--no-create-home", "newcomer").code == 0
+    assert box.exec("id", "-u", "newcomer").out.strip() == "4321"
+    for path, text in before.items():
+        old, new = text.split("\n"), box.read(path).split("\n")
+        assert len(old) == len(new)
+        assert [a for a, b in zip(old, new, strict=True) if a != b] == [
+            line for line in old if line.startswith(("0.organizationName_default", "UID_MIN"))
+        ]
+    assert box.report("--once")["counts"]["in_sync"] == 2

@@ -178,10 +178,9 @@ class TestPatterns(TreeFixtures):
     )
     def test_cannot_hang(self, provider, system, root, pattern, text):
         (root / "etc/a").write_text(f"{text}\n" * 20)
-        for place in ({"regexp": pattern}, {"insertafter": pattern}):
-            found = provider.inspect([line(**place, content="c")], system.read_only())
-            assert "a pattern takes too long" in found["a line"].reason
-            assert "`(a+)+`" in found["a line"].remedy
+        found = provider.inspect([line(regexp=pattern, content="c")], system.read_only())
+        assert "a pattern takes too long" in found["a line"].reason
+        assert "`(a+)+`" in found["a line"].remedy
 
     def test_very_long_line_is_refused(self, provider, system, root):
         (root / "etc/a").write_text("x\n" + "a" * (patterns.MOST_LINE + 1))
