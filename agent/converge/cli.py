@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _HIDDEN = "==SUPPRESS=="  # argparse.SUPPRESS
-_OWN = ("sources", "kind", "resource", "reason", "start_only")  # of one command alone
+_OWN = ("sources", "kind", "resource", "attribute", "reason", "start_only")  # of one command alone
 _EPILOG = """exit codes: 0 converged; 1 could not run, nothing touched; 2 changes were made
 (--detailed-exitcodes) or drift was found (plan); 4 some resources failed or cannot be managed
 here; 6 both. Every option is also a setting in /etc/converge/agent.yaml and a variable
@@ -52,8 +52,11 @@ _COMMANDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     ),
     "bundle": ("make, sign and verify bundles of profiles: converge bundle --help", {}),
     "explain": (
-        "tell where a resource comes from, what it waits for and how it is",
-        {"resource": {"metavar": "KIND:NAME"}},
+        "tell where a resource or a var comes from, what it waits for and how it is",
+        {
+            "resource": {"metavar": "KIND:NAME", "help": "or var:NAME"},
+            "attribute": {"nargs": "?", "metavar": "ATTRIBUTE", "help": "this one alone"},
+        },
     ),
 }  # fmt: skip
 

@@ -179,15 +179,26 @@ def resume(settings: Settings) -> int:
     return 0
 
 
-def explain(settings: Settings, resource: str) -> int:
-    """Tell where a resource comes from, what it waits for, and how it is now."""
-    from converge import explanation
+def explain(settings: Settings, resource: str, attribute: str | None = None) -> int:
+    """Tell where a resource, one of its attributes or a var comes from, and how it is now."""
+    from converge import explanation, explanation_text
 
-    found = explanation.explain(settings, resource)
+    painter = Painter(settings.color, sys.stdout)
+    kind, _, name = resource.partition(":")
+    is_var = kind == "var"
+    if is_var and attribute:
+        raise UsageError("a var has no attributes", f"converge explain {resource}")
+    found = (
+        explanation.explain_var(settings, name)
+        if is_var
+        else explanation.explain(settings, resource, attribute)
+    )
     if settings.json:
         _print_json(found)
+    elif is_var:
+        explanation_text.print_var(found, painter)
     else:
-        explanation.print_explanation(found, Painter(settings.color, sys.stdout))
+        explanation_text.print_resource(found, painter, attribute)
     return 0
 
 

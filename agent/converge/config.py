@@ -90,6 +90,25 @@ def load(
     return settings
 
 
+def var_sources(
+    settings: Settings, environment: Mapping[str, str], file: str = FILE
+) -> dict[str, list[tuple[str, Any]]]:
+    """Return the values that were given to each var, weak to strong, each after its place.
+
+    A place is the path of the settings, the name of an environment variable, or `--var NAME`.
+    """
+    sources: dict[str, list[tuple[str, Any]]] = {}
+    for name, value in _from_file(file)[0].get("vars", {}).items():
+        sources[name] = [(file, value)]
+    for name, value in _from_environment(environment)[0]["vars"].items():
+        sources.setdefault(name, []).append((_VAR_PREFIX + name, value))
+    for name, value in settings.vars.items():
+        known = sources.setdefault(name, [])
+        if not known or known[-1][1] != value:
+            known.append((f"--var {name}", value))
+    return sources
+
+
 def parse_var(text: str) -> tuple[str, Any]:
     """Return name and value of `name=value`: JSON if it is that (a number, true, a list), or text.
 

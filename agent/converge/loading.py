@@ -82,6 +82,15 @@ def check(settings: Settings, system: System, read: Read, unmet: list[Problem]) 
     return compiled(settings, system, None, read, unmet)
 
 
+def place(settings: Settings, system: System, state: StateDirectory | None) -> tuple[str, Read]:
+    """Return the path of the profile, of a URL that of what is in force, and how to read it."""
+    if "://" not in settings.profile:
+        return settings.profile, trusted_read
+    found = _from_afar(settings, system, state, ask=False).found
+    assert found is not None  # noqa: S101  which it is from afar alone
+    return found.profile, found.read
+
+
 def trusted_read(path: str) -> tuple[str, bytes]:
     """Read a file that nobody but root or the agent's own user could change."""
     from converge import trust

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import StrictUndefined, nodes
 from jinja2.exceptions import TemplateSyntaxError
+from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -89,6 +90,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise TemplateSyntaxError(f"not expected: {str(after)!r}", after.lineno)
         return self._assign(expression)
 
+    def references(self, source: str, *, bare: bool) -> set[str]:
+        """Return the names that come from outside, of `facts` with what is read of them."""
+        if bare:
+            body = [nodes.Output([Parser(self, source, state="variable").parse_expression()])]
+            tree = nodes.Template(body, lineno=1)
+            tree.set_environment(self)
+        else:
+            tree = self.parse(source)
+        names = find_undeclared_variables(tree) - self.globals.keys()
+        facts = {_dotted(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem))}
+        facts = {path for path in facts if path.startswith("facts.")}
+        longest = {p for p in facts if not any(other.startswith(f"{p}.") for other in facts)}
+        return names - {"facts"} | longest if longest else names
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Calculate, unless the result would be out of all proportion."""
         bounds.operation(operator, left, right)
@@ -110,6 +125,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _made(self, tree: nodes.Template) -> Template:
         return self.from_string(_Joiner().visit(tree))
+
+
+def _dotted(node: nodes.Node) -> str:
+    """Return `a.b.c` for what is written so, or with keys in brackets; empty for anything else."""
+    if isinstance(node, nodes.Name):
+        return node.name
+    match node:
+        case nodes.Getattr(attr=name) | nodes.Getitem(arg=nodes.Const(value=str(name))):
+            owner = _dotted(node.node)
+            return f"{owner}.{name}" if owner else ""
+        case nodes.Getitem():
+            return _dotted(node.node)
+    return ""
 
 
 class _Joiner(NodeTransformer):

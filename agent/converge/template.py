@@ -77,6 +77,16 @@ class Templates:
         """Return what an expression, written without braces, gives: plain data. Raises TemplateError."""
         return self._guarded(self._condition, source, names, ())
 
+    def references(self, source: str) -> set[str]:
+        """Return the names that a template, or a bare expression, reads: `port`, `facts.os.id`.
+
+        Nothing of what cannot be parsed.
+        """
+        try:
+            return self._environment().references(source, bare=not is_template(source))
+        except Exception:  # noqa: BLE001  Jinja2 raises many; compiling tells of it
+            return set()
+
     def _text(self, source: str, names: Mapping[str, Any]) -> Any:
         if source not in self._texts:
             self._texts[source] = self._environment().compile_text(source)
