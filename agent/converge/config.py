@@ -66,6 +66,7 @@ class Settings(Record):
     client_certificate: str | None = None
     client_key: str | None = None
     token_file: str | None = None
+    redirects: tuple[str, ...] = ()
 
 
 def load(

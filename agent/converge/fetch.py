@@ -42,6 +42,8 @@ class Request(Record):
     """What is asked of a server, and what may come. Times in seconds, sizes in bytes."""
 
     url: str
+    method: str = "GET"  # HEAD asks for the head alone
+    data: bytes | None = None  # sent by POST
     headers: Mapping[str, str] = {}
     token: str = ""  # sent as `Authorization: Bearer`
     etag: str = ""  # of what is there already: the answer may be 304
@@ -63,6 +65,7 @@ class Answer(Record):
     """What a server answered. `status` is 200, or 304 with no body where nothing has changed."""
 
     status: int
+    headers: Mapping[str, str] = {}  # their names in lower case
     etag: str = ""
     last_modified: str = ""
     size: int = 0
@@ -122,8 +125,13 @@ def _ask(request: Request, url: str, ends: float, body: Body) -> Answer | str:
 def _take(shown: str, request: Request, head: Head, transfer: Transfer[Head], body: Body) -> Answer:
     """Receive a body and check it."""
     head.check_status(shown, conditional=bool(request.etag or request.last_modified))
-    if head.status == 304:
-        return Answer(status=304, etag=head.etag, last_modified=head.last_modified)
+    if head.status == 304 or request.method == "HEAD":
+        return Answer(
+            status=head.status,
+            headers=head.headers,
+            etag=head.etag,
+            last_modified=head.last_modified,
+        )
     length = head.length(shown, most=request.most_bytes, checked=bool(request.digest))
     for chunk in transfer.chunks():
         body.take(chunk)
@@ -137,8 +145,8 @@ def _take(shown: str, request: Request, head: Head, transfer: Transfer[Head], bo
             "correct `digest`, or find out why the server gives something else",
         )
     return Answer(
-        status=200, etag=head.etag, last_modified=head.last_modified, size=body.size,
-        digest=body.digest, body=body.whole(),
+        status=200, headers=head.headers, etag=head.etag, last_modified=head.last_modified,
+        size=body.size, digest=body.digest, body=body.whole(),
     )  # fmt: skip
 
 
@@ -151,7 +159,10 @@ def _exchange(request: Request, url: str, timeout: float, opened: Opened) -> Ite
             session.trust_env = False  # no proxies, .netrc or authorities by variables
             session.headers.clear()
             _record(request, session, opened)
-            with session.get(url, timeout=timeout, **_options(request, url)) as response:
+            method = "POST" if request.data is not None else request.method
+            with session.request(
+                method, url, timeout=timeout, **_options(request, url)
+            ) as response:
                 names = {name.lower(): value for name, value in response.headers.items()}
                 yield Head(status=response.status_code, headers=names)
                 while chunk := response.raw.read1(_CHUNK, decode_content=False):
@@ -184,6 +195,7 @@ def _options(request: Request, url: str) -> dict[str, Any]:
         }
     return {
         "headers": headers,
+        "data": request.data if own else None,
         "allow_redirects": False,
         "stream": True,
         "verify": request.ca or _bundle() or True,

@@ -20,7 +20,10 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class FetchError(ApplyError):
-    """Nothing usable came. `retry_after` is in seconds, where the server said so."""
+    """Nothing usable came. `retry_after` is in seconds, where the server said so.
+
+    `status` is 0, and there are no `headers` (names in lower case), where there was no answer.
+    """
 
     def __init__(
         self,
@@ -29,8 +32,12 @@ class FetchError(ApplyError):
         *,
         temporary: bool = False,
         retry_after: float | None = None,
+        status: int = 0,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, remedy)
+        self.status = status
+        self.headers = headers or {}
         self.temporary = temporary
         self.retry_after = retry_after
 
@@ -68,6 +75,8 @@ class Head(Record):
             "check `token_file` and `headers`" if self.status in (401, 403, 407) else "",
             temporary=self.status in _TEMPORARY,
             retry_after=weblink.seconds(self.headers.get("retry-after", ""), time.time()),
+            status=self.status,
+            headers=self.headers,
         )
 
     def length(self, shown: str, *, most: int, checked: bool) -> int | None:

@@ -61,6 +61,16 @@ class InForce:
             )
         return self._bundle
 
+    def messages(self) -> list[str]:
+        """Return what people shall know of it besides: news that were not believed or wait."""
+        memory = self.memory
+        found = []
+        if memory.error:
+            found.append(f"the profile's source: {memory.error}; what is in force stays so")
+        if memory.waits:
+            found.append(f"a new bundle waits: {memory.waits}")
+        return found
+
     def told(self) -> dict[str, Any]:
         """Return what reports and status say of it."""
         memory, current = self.memory, self.memory.current

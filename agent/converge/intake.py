@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from converge.sources import Fetched, Source
     from converge.state import StateDirectory
 
+_LONGEST_PAUSE = 6 * 3600.0  # seconds that a source may ask to be left alone
+
 
 class Intake:
     """Takes bundles in and gives them out again, verified each time."""
@@ -74,14 +76,19 @@ class Intake:
     def ask(self, source: Source, memory: Memory) -> Memory:
         """Ask the source; what it has and is believed waits to be taken."""
         now = time.time()
+        if now < memory.not_before < now + _LONGEST_PAUSE:
+            return memory
         try:
             fetched = source.fetch(memory.tag)
             if fetched is not None:
+                memory = memory.replace(last_tag=fetched.tag)
                 memory = self._take_in(memory, fetched, now)
         except ConvergeError as error:
-            since = memory.stale_since or now
-            return memory.replace(error=str(error), stale_since=since, checked=now)
-        return memory.replace(error="", stale_since=0.0, checked=now)
+            return memory.replace(
+                error=str(error), stale_since=memory.stale_since or now, checked=now,
+                not_before=now + (getattr(error, "retry_after", None) or 0.0),
+            )  # fmt: skip
+        return memory.replace(error="", stale_since=0.0, checked=now, not_before=0.0)
 
     def _take_in(self, memory: Memory, fetched: Fetched, now: float) -> Memory:
         """Believe a bundle, or raise SignatureError or BundleError."""

@@ -41,6 +41,7 @@ class Memory(Record):
     name: str = ""
     url: str = ""
     tag: str = ""
+    last_tag: str = ""  # of what came last, believed or not: the watch waits for something else
     changes: str = ""
     seen: Seen = Seen()
     current: Entry | None = None
@@ -52,6 +53,7 @@ class Memory(Record):
     error: str = ""
     stale_since: float = 0.0
     checked: float = 0.0
+    not_before: float = 0.0  # the source has asked to be left alone until then
 
     def dump(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
@@ -79,7 +81,7 @@ def load(state: StateDirectory | None, name: str, url: str) -> Memory:
     memory = _memory(found)
     if memory is None or memory.name != name:
         return Memory(name=name, url=url)
-    return memory if memory.url == url else memory.replace(url=url, tag="")
+    return memory if memory.url == url else memory.replace(url=url, tag="", last_tag="")
 
 
 def save(state: StateDirectory | None, memory: Memory) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME, TEXT_NAME = "counters.json", "metrics.prom"
 VERSION = 1
-REASONS = ("start", "timer", "event", "trigger", "once")
+REASONS = ("start", "timer", "event", "trigger", "source", "once")
 # Seconds, from a run that finds nothing to do to one that installs packages.
 BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 _NUMBERS = ("seconds", "last_seconds", "last_run", "last_success")
@@ -72,6 +72,13 @@ def text(counters: Any, standing: Mapping[str, Any], interval: float) -> str:
         ),
         "pending_refreshes": ("Refreshes that are still owed.", len(standing["pending"])),
     }  # fmt: skip
+    if bundle := standing.get("bundle"):
+        gauges["source_stale_since_timestamp_seconds"] = (
+            "Since when the profile's source gives nothing to believe; 0: it does.",
+            bundle["stale_since"] or 0,
+        )
+        gauges["bundle_sequence"] = ("The sequence of the bundle in force.", bundle["sequence"])
+        gauges["bundles_refused"] = ("Bundles that failed here.", len(bundle["refused"]))
     if interval:
         gauges["stale_after_seconds"] = (
             "The age of the last success from which the container counts as stale.", 2 * interval,

@@ -65,9 +65,18 @@ def options(flags: Mapping[str, Any], *, ready: int = -1, beside: int = 0) -> by
             "program": sys.executable,
             "ready": ready,
             "beside": beside,
+            "watch": int(_watchable(settings.profile)),
         },
         json.dumps(plain).encode(),
     )
+
+
+def _watchable(profile: str) -> bool:
+    if "://" not in profile:
+        return False
+    from converge import sources
+
+    return sources.load(profile).watchable
 
 
 def share(settings: Settings) -> float:

@@ -113,6 +113,8 @@ def _locked(
     )  # fmt: skip
     if state is None:
         messages.append("runs without state: no state directory can be written")
+    if loaded.found is not None:
+        messages += loaded.found.messages()
     report |= {"messages": messages, "error": loaded.error, "bundle": loaded.told()}
     if loaded.error:
         report["exit_code"] |= 4

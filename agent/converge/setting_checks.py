@@ -123,7 +123,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
         _flag,
     ),
     "phase": _one_of("bake", "start", "run"),
-    **dict.fromkeys(("tags", "groups", "keys"), _words),
+    **dict.fromkeys(("tags", "groups", "keys", "redirects"), _words),
     "color": _one_of("auto", "always", "never"),
     "wait": _number,
     **dict.fromkeys(("interval", "deadline", "poll"), _duration),

@@ -77,6 +77,7 @@ def after_run(
         "flips": flips,
         "contended": sorted(name for name, times in flips.items() if len(times) >= FLIPS),
         "error": report["error"],
+        "bundle": report.get("bundle"),
     }
 
 

@@ -68,8 +68,23 @@ def lines(found: dict[str, Any]) -> list[str]:
             "contended (somebody else keeps changing it back; left to the timer): "
             + ", ".join(found["contended"])
         )
+    told += _bundle_lines(report.get("bundle"))
     told += [f"unresolved: {problem}" for problem in found["problems"]]
     return [escaped(line) for line in told]
+
+
+def _bundle_lines(bundle: dict[str, Any] | None) -> list[str]:
+    """Return what is in force of a profile from afar, and why it may not be the newest."""
+    if bundle is None:
+        return []
+    told = [f"bundle {bundle['name']}, sequence {bundle['sequence']}, from {bundle['url']}"]
+    if bundle["stale_since"]:
+        hours = (time.time() - bundle["stale_since"]) / 3600
+        told.append(f"stale for {hours:.1f} h: {bundle['error']}")
+    if bundle["waiting"]:
+        told.append(f"a new bundle waits: {bundle['waiting']}")
+    told += [f"refused {digest[:12]}: {why}" for digest, why in bundle["refused"].items()]
+    return told
 
 
 def _agent_line(agent: dict[str, Any] | None) -> str:

@@ -36,7 +36,7 @@ def main() -> NoReturn:
     head, blob = rest[: int(size)], rest[int(size) :]
     verb, reason, parent, *paths = head.decode(errors="surrogateescape").split("\0")
     _prepare(int(parent))
-    settings, flags = _settings(blob)
+    settings, flags = settings_of(blob)
     words = _configure(flags) if verb == "configure" else _run(settings, reason, paths)
     data = "\0".join([*words, "end", ""]).encode(errors="surrogateescape")
     with open(_RESULT, "wb") as file:
@@ -62,7 +62,8 @@ def _prepare(parent: int) -> None:
         return
 
 
-def _settings(blob: bytes) -> tuple[Settings, dict[str, Any]]:
+def settings_of(blob: bytes) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings and the flags that the supervisor hands on."""
     data = json.loads(blob.partition(b"\n\n")[2])
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value

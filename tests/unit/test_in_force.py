@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from converge import in_force, memory, runner, sources, state
+from converge import in_force, memory, runner, sources, standing_text, state
 from converge.bundle import keyring, minisign, packing
 from converge.config import Settings
 from converge.errors import ConvergeError
@@ -336,3 +336,17 @@ def test_without_a_state_directory_nothing_is_remembered(place):
     offer(place, "one", 1)
     found = in_force.obtain(settings(place), None)
     assert found.read(found.profile)[1].decode() == profile("one")
+
+
+def test_status_tells_of_it(place):
+    offer(place, "one", 1)
+    once(place)
+    offer(place, "two", 2, extra=BROKEN)
+    once(place)
+    Hand.now = SourceError("no route to host")
+    once(place)
+    found = standing_text.gather(settings(place))
+    told = "\n".join(standing_text.lines(found))
+    assert "bundle web, sequence 1, from hand://somewhere/web.tar.gz" in told
+    assert "stale for 0.0 h: no route to host" in told
+    assert "refused " in told

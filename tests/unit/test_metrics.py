@@ -246,3 +246,14 @@ def test_every_line_keeps_to_the_grammar_and_every_metric_is_described_once():
     # In OpenMetrics a counter's family goes without `_total`, and no two share a name.
     assert len(described) == len({name.removesuffix("_total") for name, _ in described})
     assert all(name.endswith("_total") == (kind == "counter") for name, kind in described)
+
+
+def test_the_source_of_a_profile_from_afar():
+    bundle = {"stale_since": 1.7e9, "sequence": 12, "refused": {"d": "why"}}
+    found = shown(None, {**SOUND, "bundle": bundle})
+    assert found["converge_source_stale_since_timestamp_seconds",] == 1.7e9
+    assert found["converge_bundle_sequence",] == 12
+    assert found["converge_bundles_refused",] == 1
+    fresh = shown(None, {**SOUND, "bundle": {**bundle, "stale_since": None}})
+    assert fresh["converge_source_stale_since_timestamp_seconds",] == 0
+    assert not [key for key in shown(None, {**SOUND, "bundle": None}) if "bundle" in key[0]]

@@ -16,6 +16,7 @@ from converge.daemon.control import Control
 from converge.daemon.drift import Drift
 from converge.daemon.options import Options
 from converge.daemon.say import say
+from converge.daemon.watcher import Watcher
 
 _SIGNALS = (
     kernel.SIGTERM, kernel.SIGINT, kernel.SIGPWR, kernel.SIGHUP, kernel.SIGUSR1, kernel.SIGCHLD,
@@ -30,6 +31,7 @@ class Daemon:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.child: Child | None = None
+        self.watcher = Watcher()
         self.wanted = "start" if options.run_now else ""  # why a whole run shall start now
         self.drift = Drift(events=options.events == "on")
         self.next_poll = 0.0
@@ -58,6 +60,7 @@ class Daemon:
             for fd in self._wait():
                 self._act(fd)
             self._pass_time()
+        self.watcher.stop()
         self.control.close()
         self.drift.watches.close()
         self.say("info", "agent stopped")
@@ -79,7 +82,7 @@ class Daemon:
         if self.child:
             moments.append(self.child.deadline)
         elif not self.control.paused:
-            moments += [self.due, self.drift.settled()]
+            moments += [self.due, self.drift.settled(), self.watcher.next_moment(self.options)]
         moments.append(self.drift.reads_again())
         if self._polls():
             moments.append(self.next_poll)
@@ -152,6 +155,8 @@ class Daemon:
             self._start("run", "timer")
         elif self.drift.paths and now() >= (self.drift.settled() or 0.0):
             self._start("run", "event", self.drift.touched())
+        else:
+            self.watcher.start(self.options)
 
     def _rest(self) -> None:
         """While paused: what is asked for is refused, and what drifts stays as it is."""
@@ -187,6 +192,8 @@ class Daemon:
                 self._ended(child, os.waitstatus_to_exitcode(status))
                 del child
                 kernel.forget_freed_memory()
+            elif pid == self.watcher.pid and self.watcher.ended(status, self.options):
+                self.ask("source")
 
     def _ended(self, child: Child, status: int) -> None:
         answer = child.answer()
@@ -231,6 +238,7 @@ class Daemon:
             self.drift.watches.close()
             self.drift = Drift(events=new.events == "on")
         self.options = new
+        self.watcher.stop()
         self.control.reconfigure()
         self.say("info", f"settings read again, a run every {new.interval:g} s")
         self.ask("reload")

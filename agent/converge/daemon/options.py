@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 _TEXTS = ("runtime", "state", "events", "log_format", "log_to", "listen", "program")
-_NUMBERS = ("interval", "splay", "deadline", "poll", "ready", "beside", "run_now")
+_NUMBERS = ("interval", "splay", "deadline", "poll", "ready", "beside", "run_now", "watch")
 
 
 class Options:
@@ -29,6 +29,7 @@ class Options:
     ready = -1.0  # descriptor that gets the exit code of the first run
     beside = 0.0  # process with which the agent ends; 0: none
     run_now = 1.0
+    watch = 0.0  # 1: the profile's source can be watched
     blob = b""  # all of it, for the workers
 
     def __init__(self, blob: bytes) -> None:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from converge.bundle.check import Signed
     from converge.config import Settings
 
-BUILT_IN: dict[str, str] = {}
+BUILT_IN: dict[str, str] = {
+    "etcd": "converge.sources.etcd:EtcdSource",
+    "etcds": "converge.sources.etcd:EtcdSource",
+    "http": "converge.sources.web:WebSource",
+    "https": "converge.sources.web:WebSource",
+    "oci": "converge.sources.oci:OciSource",
+}
 
 
 class SourceError(ConvergeError):

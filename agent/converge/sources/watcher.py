@@ -1,0 +1,41 @@
+"""The watcher: waits for news at a source, beside the resident agent, in a process of its own.
+
+Started by the supervisor as `-m converge.sources.watcher` with the settings on stdin, as a worker
+is. Exit codes: 0 there is news, 1 the source cannot be watched now.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from converge import logline, memory, sources
+from converge import state as states
+from converge.daemon import kernel
+from converge.errors import ConvergeError
+from converge.worker import settings_of
+
+
+def main() -> int:
+    """Wait, and exit when there is news."""
+    kernel.die_with_parent(kernel.SIGKILL)  # it holds nothing that would have to be put away
+    request = sys.stdin.buffer.read()
+    size, _, rest = request.partition(b"\n")
+    parent = rest[: int(size)].decode().split("\0")[2]
+    if os.getppid() != int(parent):
+        return 1
+    settings, _ = settings_of(rest[int(size) :])
+    try:
+        source = sources.load(settings.profile)(settings.profile, settings)
+        state = states.find(settings.state_dir, settings.root, create=False)
+        name = settings.bundle_name or source.name
+        source.wait(memory.load(state, name, settings.profile).last_tag)
+    except ConvergeError as error:
+        line = logline.event(settings.log_format, str(error), "warning")
+        logline.write([line], settings.log_to)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
