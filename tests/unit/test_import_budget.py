@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import converge
 
 START = """atomic cli commands config errors jsontext output private record setting_checks state
 stopping store textdiff words"""
@@ -20,6 +23,10 @@ read_only regular removal report runner staging standing system trust walk write
 KINDS = """accounts accounts.database accounts.guards accounts.obstacles accounts.tables directory
 directory_tree disclosure file group owners package packages packages.apt packages.dpkg symlink
 trees walk"""
+DAEMON = """daemon daemon.child daemon.control daemon.drift daemon.kernel daemon.loop daemon.options
+daemon.prints daemon.say daemon.server daemon.timer daemon.watches"""
+WAITING = """__future__ _collections_abc _ctypes _socket _stat errno fcntl genericpath os os.path
+posixpath select stat"""
 STANDARD = "__future__ _json errno zlib"
 SPELLINGS = {"_sha2", "_sha256"}  # of one thing in the versions of Python
 
@@ -103,6 +110,18 @@ def check(found, allowed):
 
 def test_a_run_with_nothing_to_do(call):
     check(call("--once"), budget(RUN, KINDS, "fcntl itertools"))
+
+
+def test_the_resident_process():
+    """What it imports, it holds for ever: all of it, as it is started without `site`."""
+    folder = str(Path(converge.__file__).parents[1])
+    code = (
+        f"import sys; before = {{*sys.modules}}; sys.path.insert(0, {folder!r});"
+        "import converge.daemon.loop; print(*sorted({*sys.modules} - before))"
+    )
+    done = subprocess.run([sys.executable, "-ISB", "-c", code], capture_output=True, text=True)
+    own = {f"converge.{name}" for name in DAEMON.split()}
+    assert {*done.stdout.split()} == {"converge", *own, *WAITING.split()}
 
 
 def test_a_health_check(call):

@@ -1,11 +1,13 @@
-"""What the kernel offers to wait for, and Python has no function for: by ctypes, from libc.
+"""What the kernel offers to wait for, and Python has no function for, from libc.
 
-inotify(7), timerfd_create(2), signalfd(2), prctl(2). See ADR 0005 on why no library.
+inotify(7), timerfd_create(2), signalfd(2), prctl(2). Called by what ctypes itself is made of: the rest
+of ctypes takes 600 KiB, held for ever. See ADR 0005 on why no library.
 """
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes
+import _signal  # type: ignore[import-not-found]  # signal.py costs a megabyte, held for ever
 import os
 import sys
 
@@ -19,7 +21,8 @@ _WATCHED = (
     IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
 )
 _BOOTTIME, _ABSOLUTE = 7, 1
-_SIG_BLOCK, _SIG_UNBLOCK, _SIGSET_BYTES = 0, 1, 128
+_SIGSET_BYTES = 128
+_LONG_BYTES = 8 if sys.maxsize > 1 << 32 else 4
 _PDEATHSIG, _SUBREAPER = 1, 36
 _INFO_BYTES = 128  # of struct signalfd_siginfo
 
@@ -27,33 +30,49 @@ SIGHUP, SIGINT, SIGKILL, SIGUSR1, SIGTERM, SIGCHLD, SIGPWR = 1, 2, 9, 10, 15, 17
 if "mips" in os.uname().machine:
     SIGUSR1, SIGCHLD, SIGPWR = 16, 18, 19
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+class _Int(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "i"
 
 
-class _Timerspec(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_long) for name in ("every", "every_ns", "seconds", "nanoseconds")]
+class _Function(_ctypes.CFuncPtr):
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
+    _restype_ = _Int
+
+
+_libc = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # the program itself
+
+
+def _call(name: str, *arguments: int | bytes | None) -> int:
+    """Call a function of libc; raises OSError where there is none of this name."""
+    result: int = _Function(_ctypes.dlsym(_libc, name))(*arguments)
+    return result
+
+
+def _long(value: int) -> bytes:
+    return value.to_bytes(_LONG_BYTES, sys.byteorder)
 
 
 def _checked(result: int, what: str) -> int:
     if result < 0:
-        code = ctypes.get_errno()
+        code = _ctypes.get_errno()
         raise OSError(code, os.strerror(code), what)
     return result
 
 
 def inotify() -> int:
     """Return an inotify descriptor. Raises OSError (EMFILE: the user's 128 instances are taken)."""
-    return _checked(_libc.inotify_init1(_IN_FLAGS), "inotify")
+    return _checked(_call("inotify_init1", _IN_FLAGS), "inotify")
 
 
 def watch(fd: int, path: str) -> int:
     """Watch a directory's entries, or a file itself; return the watch. Raises OSError."""
-    return _checked(_libc.inotify_add_watch(fd, os.fsencode(path), _WATCHED), path)
+    return _checked(_call("inotify_add_watch", fd, os.fsencode(path), _WATCHED), path)
 
 
 def unwatch(fd: int, number: int) -> None:
     """Remove a watch; one that has gone is no error."""
-    _libc.inotify_rm_watch(fd, number)
+    _call("inotify_rm_watch", fd, number)
 
 
 def events(fd: int) -> list[tuple[int, int, str]]:
@@ -76,23 +95,21 @@ def events(fd: int) -> list[tuple[int, int, str]]:
 
 def timer() -> int:
     """Return a descriptor that becomes readable at the time that `arm` sets. Raises OSError."""
-    return _checked(_libc.timerfd_create(_BOOTTIME, _IN_FLAGS), "timerfd")
+    return _checked(_call("timerfd_create", _BOOTTIME, _IN_FLAGS), "timerfd")
 
 
 def arm(fd: int, when: float) -> None:
     """Set a timer to a time of CLOCK_BOOTTIME (at least a nanosecond: 0 would disarm it)."""
     when = max(when, 1e-9)
-    spec = _Timerspec(0, 0, int(when), int(when % 1 * 1e9))
-    _checked(_libc.timerfd_settime(fd, _ABSOLUTE, ctypes.byref(spec), None), "timerfd")
+    spec = b"".join(map(_long, (0, 0, int(when), int(when % 1 * 1e9))))  # struct itimerspec
+    _checked(_call("timerfd_settime", fd, _ABSOLUTE, spec, None), "timerfd")
 
 
 def signals(numbers: tuple[int, ...]) -> int:
     """Block these signals and return a descriptor that they come by. Raises OSError."""
-    mask = ctypes.create_string_buffer(_SIGSET_BYTES)
-    for number in numbers:
-        _libc.sigaddset(mask, number)
-    _checked(_libc.sigprocmask(_SIG_BLOCK, mask, None), "sigprocmask")
-    return _checked(_libc.signalfd(-1, mask, _IN_FLAGS), "signalfd")
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, numbers)
+    mask = _long(sum(1 << (number - 1) for number in numbers)).ljust(_SIGSET_BYTES, b"\0")
+    return _checked(_call("signalfd", -1, mask, _IN_FLAGS), "signalfd")
 
 
 def signal_numbers(fd: int) -> list[int]:
@@ -107,23 +124,22 @@ def signal_numbers(fd: int) -> list[int]:
 
 def default_action(number: int) -> None:
     """Undo what the process before us may have set: an ignored SIGCHLD would hide a worker's end."""
-    import _signal  # type: ignore[import-not-found]  # signal.py costs a megabyte, held for ever
-
     _signal.signal(number, _signal.SIG_DFL)
 
 
 def adopt_orphans() -> None:
     """Become the parent of what our children leave behind, so that it is reaped."""
-    _libc.prctl(_SUBREAPER, 1, 0, 0, 0)
+    _call("prctl", _SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(number: int) -> None:
     """Get this signal when the process that started us ends."""
-    _libc.prctl(_PDEATHSIG, number, 0, 0, 0)
+    _call("prctl", _PDEATHSIG, number, 0, 0, 0)
 
 
 def forget_freed_memory() -> None:
     """Give freed memory back (malloc_trim(3)), where the C library has a way to."""
-    trim = getattr(_libc, "malloc_trim", None)
-    if trim:
-        trim(0)
+    try:
+        _call("malloc_trim", 0)
+    except OSError:
+        return
