@@ -23,8 +23,8 @@ read_only regular removal report runner staging standing system trust walk write
 KINDS = """accounts accounts.database accounts.guards accounts.obstacles accounts.tables directory
 directory_tree disclosure file group owners package packages packages.apt packages.dpkg symlink
 trees walk"""
-DAEMON = """daemon daemon.child daemon.control daemon.drift daemon.kernel daemon.loop daemon.options
-daemon.prints daemon.say daemon.server daemon.timer daemon.watches"""
+DAEMON = """daemon daemon.child daemon.command daemon.control daemon.drift daemon.kernel daemon.loop
+daemon.options daemon.prints daemon.say daemon.server daemon.timer daemon.watcher daemon.watches"""
 WAITING = """__future__ _collections_abc _ctypes _socket _stat errno fcntl genericpath os os.path
 posixpath select stat"""
 STANDARD = "__future__ _json errno zlib"
