@@ -24,6 +24,7 @@ BUILT_IN = {
     "ini": "converge_resources.ini:IniProvider",
     "line": "converge_resources.line:LineProvider",
     "package": "converge_resources.package:PackageProvider",
+    "service": "converge_resources.service:ServiceProvider",
     "symlink": "converge_resources.symlink:SymlinkProvider",
     "sysctl": "converge_resources.sysctl:SysctlProvider",
     "user": "converge_resources.user:UserProvider",

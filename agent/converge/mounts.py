@@ -13,6 +13,8 @@ class Mount(Record):
     source: str
     read_only: bool
     deleted: bool = False  # the file behind a bind mount was replaced at its source
+    root: str = "/"  # which directory or file of its file system is mounted
+    options: tuple[str, ...] = ()  # of the mount, then of its file system
 
 
 def parse(text: str) -> dict[str, Mount]:
@@ -23,13 +25,15 @@ def parse(text: str) -> dict[str, Mount]:
         try:
             dash = fields.index("-", 6)
             path = unescape(fields[4])
-            options = {*fields[5].split(","), *fields[dash + 3].split(",")}
+            options = (*fields[5].split(","), *fields[dash + 3].split(","))
             found[path] = Mount(
                 path=path,
                 type=fields[dash + 1],
                 source=unescape(fields[dash + 2]),
                 read_only="ro" in options,
                 deleted=fields[3].endswith("//deleted"),
+                root=unescape(fields[3]),
+                options=options,
             )
         except (ValueError, IndexError):
             continue  # a line of a future format says nothing to us

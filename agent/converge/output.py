@@ -23,10 +23,6 @@ _MARKS = {
     "unmanageable": ("red", "unmanageable"),
     "skipped": ("dim", "skipped"),
 }
-_VERBS = {
-    ("create", True): "would be created", ("create", False): "created",
-    ("remove", True): "would be removed", ("remove", False): "removed",
-}  # fmt: skip
 _PROGRESS_AFTER = 1.0  # seconds before a progress bar is worth its import
 
 
@@ -74,8 +70,8 @@ def _print_resource(painter: Painter, told: dict[str, Any], *, dry: bool) -> Non
     style, word = _MARKS[told["outcome"]]
     if told["outcome"] == "unmanageable" and not told["fatal"]:
         style = "yellow"
-    action = _VERBS.get((told["action"], dry), "") if "change" in told["outcome"] else ""
-    how = [action] if action else []
+    verb = told["verb"] if "change" in told["outcome"] else ""
+    how = [f"would be {verb}" if dry else verb] if verb else []
     how += ["written in place, as it is a mount"] if told["in_place"] else []
     how += [escaped(told["reason"], keep="\n")] if told["reason"] else []
     how += [f"({escaped(told['remedy'])})"] if told["remedy"] else []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from converge.read_only import ReadOnlySystem
 
 # Numbers from linux/capability.h
-CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID = 0, 1, 3, 4
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL = 0, 1, 3, 4, 5
 CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_PTRACE = 6, 7, 12, 21, 19
 
 

@@ -98,6 +98,7 @@ class Provider(ABC, Generic[S, T]):
     spec: type[S]
     brings_files: ClassVar[bool] = False  # True (package): goes first in its wave
     recurring: ClassVar[bool] = False  # True (command): ask `recurs`
+    verbs: ClassVar[tuple[str, str]] = ("created", "removed")  # what people are told of a change
 
     @abstractmethod
     def desired(self, spec: S) -> T | None:

@@ -14,7 +14,7 @@ from converge.errors import ApplyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     Keep = Callable[[int, str, str], None]
 
@@ -40,6 +40,18 @@ def remove_tree(folder_fd: int, name: str, path: str, keep: Keep | None) -> None
         os.rmdir(name, dir_fd=folder_fd)
     finally:
         removal.close()
+
+
+def refuse_mounts(path: str, real: str, mounts: Collection[str]) -> None:
+    """Refuse to remove what is mounted on or holds a mount. Raises ApplyError.
+
+    `real` is `path` with no link on the way, as the mount points are.
+    """
+    if not mounts:
+        raise ApplyError(f"{path} is not removed: /proc does not say what is mounted in it")
+    inside = [point for point in mounts if point == real or point.startswith(f"{real}/")]
+    if inside:
+        raise ApplyError(f"{path} is not removed: {inside[0]} is a mount")
 
 
 class _Removal:

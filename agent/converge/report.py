@@ -105,6 +105,7 @@ def describe(found: Outcome, run: Run) -> dict[str, Any]:
         "remedy": found.remedy,
         "fatal": found.counts,
         "action": "",
+        "verb": "",
         "fields": [],
         "diff": "",
         "in_place": False,
@@ -116,6 +117,8 @@ def describe(found: Outcome, run: Run) -> dict[str, Any]:
             found.result == outcome.CHANGED and item.spec.subject() in run.system.written_in_place
         )
         plain |= {"in_place": in_place, **describe_change(found.change, hidden)}
+        made, removed = item.provider.verbs
+        plain["verb"] = {"create": made, "remove": removed}.get(plain["action"], "")
     return plain
 
 

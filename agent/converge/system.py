@@ -13,7 +13,6 @@ import stat
 
 from converge import atomic, removal, staging
 from converge.attributes import change_attributes, refuse_foreign_link
-from converge.errors import ApplyError
 from converge.paths import At
 from converge.read_only import ReadOnlySystem
 from converge.regular import WRITING, open_regular, overwrite
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from converge import process
     from converge.backup import Backups
     from converge.journal import Journal
+    from converge.launch import Program
     from converge.notes import Notes
     from converge.paths import Paths
 
@@ -174,22 +174,26 @@ class System(ReadOnlySystem):
         """Remove a directory and all below it; never crosses a mount. Raises OSError, ApplyError."""
         try:
             with At(self.paths, path) as (folder_fd, name):
-                self._refuse_mounts(path)
+                self._mounts = None
+                folder, last = os.path.split(path)
+                real = f"{self.paths.resolve(folder).rstrip('/')}/{last}"
+                removal.refuse_mounts(path, real, self.mounts())
                 removal.remove_tree(folder_fd, name, path, self._writer.keep if backup else None)
                 atomic.sync_directory(folder_fd)
         finally:
             self.paths.forget()
 
-    def _refuse_mounts(self, path: str) -> None:
-        self._mounts = None
-        mounts = self.mounts()
-        if not mounts:
-            raise ApplyError(f"{path} is not removed: /proc does not say what is mounted in it")
-        folder, name = os.path.split(path)
-        real = f"{self.paths.resolve(folder).rstrip('/')}/{name}"
-        inside = [point for point in mounts if point == real or point.startswith(f"{real}/")]
-        if inside:
-            raise ApplyError(f"{path} is not removed: {inside[0]} is a mount")
+    def start(self, program: Program, ready: Callable[[], bool], timeout: float) -> None:
+        """Start a program that outlives the run, as launch.start. Raises OSError, ApplyError."""
+        from converge import launch
+
+        launch.start(self, program, ready, timeout)
+
+    def signal(self, pid: int, started: int, number: int) -> bool:
+        """Send a signal to the process that began at `started`, as pidfd.send. Raises OSError."""
+        from converge import pidfd
+
+        return pidfd.send(self, pid, started, number)
 
     def run(
         self,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from converge.launch import Program as StartedProgram
     from converge.process import Context
 
     Program = Callable[[Sequence[str], bytes], Completed | str]
@@ -30,7 +31,7 @@ class FakeSystem(System):
 
     `programs` maps a program's base name to a function of (argv, stdin) that returns its output
     (exit 0) or a Completed. `ran` lists the argv of all that was run, `how` the environment and
-    the context of each.
+    the context of each; `signals` (pid, number) of all that was sent, each told to `on_signal`.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class FakeSystem(System):
         self.capabilities = capabilities
         self.ran: list[tuple[str, ...]] = []
         self.how: list[tuple[Mapping[str, str] | None, Context | None]] = []
+        self.signals: list[tuple[int, int]] = []
+        self.on_signal: Callable[[int, int], None] = lambda *_: None
 
     def read_only(self) -> ReadOnlySystem:
         """Return a view with the same programs and powers."""
@@ -60,6 +63,22 @@ class FakeSystem(System):
     def which(self, program: str) -> str | None:
         """Return where a fake program would be."""
         return f"/usr/bin/{program}" if program in self.programs else None
+
+    def start(self, program: StartedProgram, ready: Callable[[], bool], timeout: float) -> None:
+        """Run the fake program, and ask once whether it is ready."""
+        self.run(program.argv, timeout=timeout).check()
+        if not ready():
+            raise ApplyError(f"{program.path} was started, but is not seen to run")
+
+    def signal(self, pid: int, started: int, number: int) -> bool:
+        """Note a signal, if there is such a process in the fake /proc."""
+        self.forget()
+        if self.text(f"/proc/{pid}/stat").rpartition(") ")[2].split()[19:20] != [str(started)]:
+            return False
+        self.signals.append((pid, number))
+        self.on_signal(pid, number)
+        self.forget()
+        return True
 
     def _run(
         self,

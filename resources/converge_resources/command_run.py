@@ -6,19 +6,17 @@ import os
 
 from converge import stopping
 from converge.errors import ApplyError, CannotManageError, StoppedError
-from converge.process import Completed, Context
 from converge.provider import Unmanageable
-from converge_resources import argvs
-from converge_resources.owners import Owners
+from converge_resources import argvs, identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from converge.process import Completed, Context
     from converge.system import ReadOnlySystem, System
     from converge_resources.command import CommandSpec
 
-_SETGID, _SETUID = 6, 7  # capabilities(7)
 _NO_LIMIT = 1e9  # seconds
 
 
@@ -115,40 +113,7 @@ def obstacle(spec: CommandSpec, system: ReadOnlySystem) -> Unmanageable | None:
 
 def _context(spec: CommandSpec, system: ReadOnlySystem) -> tuple[Context, dict[str, str]]:
     """Return where and as whom it runs, and its variables. Raises ApplyError, CannotManageError."""
-    context = Context(folder=spec.cwd, umask=int(spec.umask, 8))
-    uid, gid = Owners(system).ids(spec.user, spec.group)
-    account: dict[str, str] = {}
-    groups: tuple[int, ...] | None = None
-    if uid is not None:
-        gid, groups, account = _account(uid, gid)
-    environment = {**account, **spec.env}
-    if uid in (None, system.uid) and gid in (None, os.getegid()):
-        return context, environment
-    if uid not in (None, system.uid) and not system.capable(_SETUID):
-        raise CannotManageError(
-            f"it cannot be run as {spec.user}: only root with CAP_SETUID becomes another user",
-            "start the agent as root, or leave `user` out",
-        )
-    if not system.capable(_SETGID):
-        raise CannotManageError(
-            "its groups cannot be set: CAP_SETGID is missing",
-            "start the agent as root with that capability, or leave `user` and `group` out",
-        )
-    return context.replace(uid=uid, gid=gid, groups=groups), environment
-
-
-def _account(uid: int, gid: int | None) -> tuple[int, tuple[int, ...], dict[str, str]]:
-    """Return group, supplementary groups and the variables of login(1) for a user."""
-    import pwd
-
-    try:
-        entry = pwd.getpwuid(uid)
-    except KeyError:
-        if gid is None:
-            raise ApplyError(f"user {uid} has no entry in /etc/passwd", "give a `group`") from None
-        return gid, (), {"HOME": "/"}
-    gid = entry.pw_gid if gid is None else gid
-    groups = tuple(os.getgrouplist(entry.pw_name, gid))
-    return gid, groups, {
-        "HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name,
-    }  # fmt: skip
+    context, account = identity.context(
+        system, spec.user, spec.group, folder=spec.cwd, umask=int(spec.umask, 8)
+    )
+    return context, {**account, **spec.env}

@@ -14,6 +14,10 @@ from container import lxc
 from container.engine import HOW_TO, REPOSITORY, Container, Engine, find
 
 SITE = "import site; print(site.getsitepackages()[-1])"
+# python3, which supervisor needs, brings the libraries that the agent's own is linked with.
+PROGRAMS = (
+    "tini cron nginx-light openssh-client openssh-server procps rsyslog runit s6 sudo supervisor"
+)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +43,21 @@ def strace_image(engine: Engine, image: str) -> str:
     lines = (
         f"FROM {image}",
         "RUN apt-get update && apt-get install -y --no-install-recommends strace",
+    )
+    return engine.build("-", stdin="\n".join(lines))
+
+
+@pytest.fixture(scope="session")
+def programs_image(engine: Engine, image: str) -> str:
+    """The id of an image with the agent, and the real programs that kinds are tried with.
+
+    The packages come first, so that a change of the agent's code does not install them anew.
+    """
+    lines = (
+        "FROM debian:bookworm-slim",
+        f"RUN apt-get update && apt-get install -y --no-install-recommends {PROGRAMS}",
+        f"COPY --from={image} /opt/converge /opt/converge",
+        "RUN ln -s /opt/converge/bin/converge /usr/local/bin/converge && mkdir -p /etc/converge",
     )
     return engine.build("-", stdin="\n".join(lines))
 

@@ -20,6 +20,8 @@ SOURCES = sorted(
 DOOR = {
     *("atomic", "attributes", "backup", "journal", "lock", "private", "regular"),
     *("removal", "staging", "store", "system", "writer"),
+    "keeper",  # how readily a program that is started is killed when memory is short
+    "launch",  # the log of a program that is started
     "worker",  # its result's descriptor, and how readily it is killed when memory is short
     "daemon.control",  # the agent's lock and what pauses it
     "daemon.server",  # the control socket

@@ -29,7 +29,11 @@ def test_fields():
         "/mnt/a b\tc\\d",
         "/data",
     ]
-    assert found["/"] == Mount(path="/", type="overlay", source="overlay", read_only=False)
+    assert found["/"] == Mount(
+        path="/", type="overlay", source="overlay", read_only=False,
+        options=("rw", "relatime", "rw", "lowerdir=/l", "upperdir=/u"),
+    )  # fmt: skip
+    assert found["/etc/hosts"].root == "/var/lib/c/hosts"
     assert found["/mnt/a b\tc\\d"].source == "/dev/disk one"
 
 
@@ -50,7 +54,8 @@ def test_a_source_that_was_replaced():
 
 def test_of_several_on_one_point_the_last_is_on_top():
     text = "1 0 0:1 / /a rw - ext4 x rw\n2 1 0:2 / /a ro - tmpfs y rw\n"
-    assert mounts.parse(text) == {"/a": Mount(path="/a", type="tmpfs", source="y", read_only=True)}
+    on_top = Mount(path="/a", type="tmpfs", source="y", read_only=True, options=("ro", "rw"))
+    assert mounts.parse(text) == {"/a": on_top}
 
 
 @pytest.mark.parametrize(

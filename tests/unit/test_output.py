@@ -132,7 +132,7 @@ def test_a_text_is_a_diff_and_is_printed_as_one(capsys):
     found = describe_change(change, frozenset())
     assert found["diff"].endswith("-old\n+new\n")
     told = {"outcome": "changed", "id": "file:/etc/motd", "reason": "", "remedy": "",
-            "in_place": True, "fatal": False, **found}  # fmt: skip
+            "verb": "", "in_place": True, "fatal": False, **found}  # fmt: skip
     painter = output.Painter("never", sys.stdout)
     output._print_resource(painter, told, dry=False)
     text = capsys.readouterr().out
