@@ -375,7 +375,7 @@ class TestDeclaration:
             ({"notify_signal": "KILL"}, "is not one of"),
             ({"notify_signal": "TERM"}, "is not one of"),
             ({"start": "a 'b"}, "cannot be split into words"),
-            ({"start": ""}, "no program to run"),
+            ({"start": ""}, "a program is a list of words"),
             ({"start": "bin/x"}, "is relative: name the program"),
             ({"reload": "x", "notify_signal": "HUP"}, "exclude each other"),
             ({"stop": "x", "stop_signal": "INT"}, "exclude each other"),
