@@ -215,6 +215,8 @@ FACTS: dict[str, Callable[[ReadOnlySystem, Mapping[str, str]], Any]] = {
     "processes": _processes,
     "cgroup": _cgroup,
     "network": _network,
-    "mounts": lambda system, _: [mount.as_dict() for mount in system.mounts().values()],
+    "mounts": lambda system, _: [
+        mount.as_dict() | {"options": list(mount.options)} for mount in system.mounts().values()
+    ],
     "container": _container,
 }
