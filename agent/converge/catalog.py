@@ -36,13 +36,15 @@ class Catalog(Record):
     """All resources, wave by wave. `inputs` tells what it was compiled from:
 
     `files` (path → digest), `absent` (paths of layers that are not there), `facts`, and
-    `facts_files` (paths of the custom ones).
+    `facts_files` (paths of the custom ones). `secrets` maps ids to the references
+    (converge.secrets) in their specs.
     """
 
     profile: str
     source: str
     resources: tuple[Resource, ...]
     inputs: dict[str, Any]
+    secrets: dict[str, list[dict[str, Any]]] = {}  # noqa: RUF012  frozen
 
     def dump(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
@@ -63,4 +65,5 @@ def load(data: dict[str, Any]) -> Catalog:
         source=data["source"],
         resources=tuple(resources),
         inputs=data["inputs"],
+        secrets=data["secrets"],
     )

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from converge import catalog, kinds, protect
+from converge import catalog, kinds, protect, references
 from converge.errors import ConvergeError, Problem, ProfileError, close_match
 from converge.instances import instances
 from converge.links import Compiled, link
@@ -53,18 +53,17 @@ def compile_profile(
     compiler.stop_if_wrong()
     resources = link(compiler.compiled, compiler.problem)
     compiler.stop_if_wrong()
-    files = {**profile.files, **gathered.files}
-    digests = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
     return catalog.Catalog(
         profile=profile.name,
         source=profile.folder,
         resources=tuple(resources),
         inputs={
-            "files": {**digests, **compiler.sources},
+            "files": _digests(profile.files) | _digests(gathered.files) | compiler.sources,
             "absent": gathered.absent,
             "facts": facts.used(),
             "facts_files": facts.paths(),
         },
+        secrets=references.of(resources),
     )
 
 
@@ -165,9 +164,10 @@ class _Compiler:
         if wrong:
             remedy = f"write `- {declaration.kind}: NAME`"
             self.problem(declaration, label, ("name",), "unknown attribute `name`", remedy)
+        names = references.names(model.field_names, attributes, instance.names)
         for key, raw in attributes.items():
             try:
-                data.setdefault(key, self.templates.value(raw, instance.names))
+                data.setdefault(key, self.templates.value(raw, names))
             except ConvergeError as error:
                 wrong = True
                 inner = getattr(error, "path", ())
@@ -236,3 +236,7 @@ class _Compiler:
         if mark not in self._told:  # of another item of a `for_each`
             self._told.add(mark)
             self.problems.append(found)
+
+
+def _digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}

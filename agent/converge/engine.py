@@ -104,9 +104,7 @@ class Run:
         for wave in self._waves():
             for group in by_kind(wave, early=True):
                 if dirty:
-                    again = [
-                        i for i in group if self.outcomes[i.resource.id].result != outcome.FAILED
-                    ]
+                    again = [i for i in group if self._can_be_asked_again(i.resource.id)]
                     for item in again:
                         differing.pop(item.resource.id, None)
                     differing.update(self._inspect_again(again))
@@ -114,6 +112,10 @@ class Run:
             if first:
                 self._done += len(wave)
                 self.tick(self._done, len(self.inspection.items))
+
+    def _can_be_asked_again(self, name: str) -> bool:
+        failed = self.outcomes[name].result == outcome.FAILED
+        return not failed or name in self.inspection.waiting
 
     def _inspect_again(self, items: list[Item]) -> dict[str, Change[Any, Any]]:
         """Inspect once more; what this run changed and still is right stays `changed`."""
@@ -225,7 +227,7 @@ class Run:
             created = name in self._applied and self._applied[name].before is None
             try:
                 if not created:  # what was just started is not restarted
-                    item.provider.refresh(item.spec, self.system)
+                    item.provider.refresh(self.inspection.items[name].spec, self.system)
                     self.refreshed.append(name)
                     refreshed = True
                 self.notifications.done(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from converge import loading, state
+from converge import loading, references, state
 from converge.errors import ProfileError, UsageError, close_match
 from converge.inspection import Inspection
 from converge.provenance import Provenance
@@ -51,10 +51,13 @@ def _users(catalog: Catalog, source: Provenance, name: str) -> tuple[list[dict[s
 
 def _hidden(item: Item | None) -> frozenset[str]:
     """Return the attributes of a resource that are never shown."""
-    wanted = item.provider.desired(item.spec) if item else None
-    if item is None or wanted is None:
+    if item is None:
         return frozenset()
-    change = Change(id=item.resource.id, spec=item.spec, before=None, after=wanted)
+    spec = references.blank(item.spec)
+    wanted = item.provider.desired(spec)
+    if wanted is None:
+        return frozenset()
+    change = Change(id=item.resource.id, spec=spec, before=None, after=wanted)
     hidden: frozenset[str] = item.provider.hidden(change)
     return hidden.union(wanted.secret)
 
@@ -93,7 +96,9 @@ def explain(settings: Settings, name: str, attribute: str | None = None) -> dict
         "id": name,
         "file": found.file,
         "line": found.line,
-        "declared": {k: shown(v) for k, v in found.spec.items() if k not in hidden},
+        "declared": {
+            k: shown(references.written(v)) for k, v in found.spec.items() if k not in hidden
+        },
         **_origins(Provenance(settings, system, kept), found, hidden, attribute),
         "wave": found.wave,
         "after": list(found.after),

@@ -6,12 +6,14 @@ Use them in a spec's annotations; import them there under TYPE_CHECKING (see pro
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from converge import modes
+from converge.references import MARK
 
 _ACCOUNT = r"^[a-z_][a-z0-9_.-]{0,30}[a-z0-9_$-]?$"
 _MOST_ID = 4294967294  # one more is -1 to chown(2), which means "no change"
@@ -24,6 +26,10 @@ def Doc(text: str) -> Any:  # noqa: N802  reads as a type in annotations
 
 def Matching(pattern: str, what: str) -> Any:  # noqa: N802
     """Accept only strings that match the whole pattern; `what` names them in the message."""
+    return AfterValidator(_matching(pattern, what))
+
+
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -31,7 +37,7 @@ def Matching(pattern: str, what: str) -> Any:  # noqa: N802
             raise ValueError(f"{value!r} is not {what}")
         return value
 
-    return AfterValidator(check)
+    return check
 
 
 def _absolute_path(value: str) -> str:
@@ -93,6 +99,35 @@ def _argv(value: Any) -> Any:
     raise ValueError(f"a program is a list of words, or a string of them, not {value!r}")
 
 
+def _secret_program(value: Any) -> list[str]:
+    words = shlex.split(value) if isinstance(value, str) else _argv(value)
+    if not words or ("/" in words[0] and not words[0].startswith("/")):
+        raise ValueError("the program of a secret is an absolute path, or a name alone")
+    return list(words)
+
+
+_SECRET_SOURCES: dict[str, Any] = {
+    "env": _matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable"),
+    "file": _absolute_path,
+    "command": _secret_program,
+}
+
+
+def _secret(value: Any) -> Any:
+    """Return a text as it is, a reference under its mark. What is wrong is not repeated."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        ((source, where),) = value.items()
+        if source == MARK:  # which was checked already
+            return value
+        if source in _SECRET_SOURCES and isinstance(where, str | list):
+            return {MARK: {source: _SECRET_SOURCES[source](where)}}
+    raise ValueError(
+        "a secret is a text, or one of { env: NAME }, { file: /path } and { command: [program, …] }"
+    )
+
+
 def _several(item: Any, written: Any) -> Any:
     """A list of items, or one item alone; `written` is how the JSON schema describes an item."""
     return Annotated[
@@ -102,7 +137,6 @@ def _several(item: Any, written: Any) -> Any:
 
 
 Text = Annotated[str, Field()]
-Word = Annotated[str, BeforeValidator(_word, json_schema_input_type=str | int)]
 Line = Annotated[str, Matching(r"[^\n\r\0]*", "one line of text")]
 AbsolutePath = Annotated[str, AfterValidator(_absolute_path)]
 Mode = Annotated[str, BeforeValidator(_mode, json_schema_input_type=str)]
@@ -123,6 +157,30 @@ Argv = Annotated[  # as a string it is split where it is used
     Any,
     BeforeValidator(_argv),
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, _WORDS]}),
+]
+_REFERENCE = {
+    "type": "object",
+    "properties": {
+        "env": {"type": "string", "description": "A variable of the agent's environment."},
+        "file": {"type": "string", "description": "A file that nobody else may change."},
+        "command": {
+            "anyOf": [{"type": "string"}, _WORDS],
+            "description": "A program that prints it.",
+        },
+    },
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+}
+Secret = Annotated[  # a text, or a reference that a run fills in
+    Any,
+    BeforeValidator(_secret),
+    WithJsonSchema({"anyOf": [{"type": "string"}, _REFERENCE]}),
+]
+SecretWord = Annotated[
+    Any,
+    BeforeValidator(lambda value: _secret(_word(value))),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}, _REFERENCE]}),
 ]
 ExitCode = Annotated[int, Field(ge=0, le=255)]
 ExitCodes = Annotated[

@@ -41,6 +41,11 @@ class Inspection:
         self.outcomes: dict[str, Outcome] = {}
         self.items: dict[str, Item] = {}
         self.recurring: list[str] = []  # what is refreshed in every run
+        self.waiting: set[str] = (
+            set()
+        )  # ids whose secret was not to be had when it was asked for last
+        self._references = catalog.secrets
+        self._secrets: Any = None
         for resource in catalog.resources:
             if tags and not set(tags) & set(resource.tags):
                 continue
@@ -61,9 +66,30 @@ class Inspection:
         items = list(items)
         if self._before_reading:
             self._before_reading(items)
+        if self._references:
+            items = [one for item in items if (one := self._revealed(item, system))]
         for group in by_kind(items):
             self._inspect_kind(group, system, differing)
         return differing
+
+    def _revealed(self, item: Item, system: ReadOnlySystem) -> Item | None:
+        """Return an item with its secrets filled in; None: one cannot be had, so it has failed."""
+        name = item.resource.id
+        if name not in self._references:
+            return item
+        from converge import secrets
+
+        self._secrets = self._secrets or secrets.Secrets()
+        self.waiting.discard(name)
+        declared = item.provider.spec(**item.resource.spec)
+        try:
+            item = item.replace(spec=self._secrets.fill(declared, system))
+        except (OSError, ConvergeError) as error:
+            self.waiting.add(name)
+            self.outcomes[name] = outcome.failed(explain(error), None, getattr(error, "remedy", ""))
+            return None
+        self.items[name] = item
+        return item
 
     def _inspect_kind(
         self, group: list[Item], system: ReadOnlySystem, differing: dict[str, Change[Any, Any]]

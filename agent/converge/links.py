@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from converge import graph
+from converge import references as secret_references
 from converge.catalog import Resource
 from converge.errors import close_match
 from converge.record import Record
@@ -81,7 +82,7 @@ class Links:
         self._absent = {
             name
             for name, one in compiled.items()
-            if one.spec and one.provider.desired(one.spec) is None
+            if one.spec and one.provider.desired(secret_references.blank(one.spec)) is None
         }
         claims = self._claim()
         self._paths = [path for kind, path, _ in map(_parsed, claims) if kind in ("path", "part")]
@@ -150,7 +151,7 @@ class Links:
 
     def _implied(self, one: Compiled) -> None:
         """Add what the kind implies; what is to be absent goes the other way round."""
-        for other in one.provider.depends(one.spec) if one.spec else ():
+        for other in self._needs(one) if one.spec else ():
             if other not in self.compiled or other == one.id:
                 continue
             if other not in self._absent:
@@ -162,6 +163,11 @@ class Links:
                 self._wrong(
                     one, (), f"needs {other}, which is declared absent", "declare one of them so"
                 )
+
+    def _needs(self, one: Compiled) -> list[str]:
+        """Return the ids that a resource goes after if they are there: the files of its secrets too."""
+        files = secret_references.files(secret_references.references(one.spec.as_dict()))
+        return [*one.provider.depends(one.spec), *(f"file:{path}" for path in files)]
 
     def _wrong(self, one: Compiled, place: tuple[str, ...], message: str, remedy: str = "") -> None:
         self._problem(one.declaration, one.id, place, message, remedy)

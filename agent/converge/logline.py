@@ -12,6 +12,8 @@ import os
 import re
 import time
 
+from converge.textdiff import masked
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,7 +113,7 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON has it, none longer than a line needs."""
     if isinstance(value, bool | int | float):
         return value
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = masked(",".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
     return text if len(text) <= MOST_BYTES else text[: MOST_BYTES - 1] + "…"
 
 

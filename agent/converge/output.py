@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from converge.textdiff import escaped
+from converge.textdiff import escaped, masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Painter:
     def line(self, text: str = "") -> None:
         """Print a line; a reader that has gone (`| head`) must not end a run."""
         try:
-            print(text, file=self.stream)
+            print(masked(text), file=self.stream)
         except BrokenPipeError:
             silence(self.stream)
 

@@ -6,6 +6,7 @@ import os
 
 from converge.errors import ApplyError
 from converge.record import Record
+from converge.textdiff import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Completed(Record):
     def check(self) -> Completed:
         """Return self; raise ApplyError with the program's own words if it did not exit with 0."""
         if self.code != 0:
-            words = (self.err.strip() or self.out.strip())[-_SHOWN:]
+            words = masked(self.err.strip() or self.out.strip())[-_SHOWN:]
             how = f"was ended by signal {-self.code}" if self.code < 0 else f"exit {self.code}"
             raise ApplyError(f"{os.path.basename(self.argv[0])}: {how}: {words}")
         return self

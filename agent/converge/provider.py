@@ -38,8 +38,11 @@ class Spec(Record):
 
     Annotations are strings (`from __future__ import annotations`) that pydantic reads only when a
     profile is validated (converge.models); they may use any name of `converge.fields`, imported
-    under TYPE_CHECKING. Values are plain data: str, int, float, bool, None, list, dict.
+    under TYPE_CHECKING. Values are plain data: str, int, float, bool, None, list, dict. A field of
+    the type `Secret` is a text, or until a run fills it in (converge.secrets) a reference, a dict.
     """
+
+    whole_secrets: ClassVar[frozenset[str]] = frozenset()  # whose last line break counts
 
     name: str
 

@@ -6,7 +6,7 @@ import os
 import time
 
 from converge import outcome
-from converge.textdiff import shown, unified
+from converge.textdiff import masked, shown, unified
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def describe(found: Outcome, run: Run) -> dict[str, Any]:
     """Return what the report tells of one resource that is not in sync."""
     plain: dict[str, Any] = {
         "outcome": found.result,
-        "reason": found.reason,
-        "remedy": found.remedy,
+        "reason": masked(found.reason),
+        "remedy": masked(found.remedy),
         "fatal": found.counts,
         "action": "",
         "verb": "",

@@ -13,6 +13,7 @@ from converge.output import Progress
 from converge.record import Record
 from converge.report import Stopwatch, make
 from converge.system import System
+from converge.textdiff import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def _locked(
         messages.append("runs without state: no state directory can be written")
     if loaded.found is not None:
         messages += loaded.found.messages()
+    messages = [*map(masked, messages)]
     report |= {"messages": messages, "error": loaded.error, "bundle": loaded.told()}
     if loaded.error:
         report["exit_code"] |= 4
@@ -206,7 +208,8 @@ def _keep(
         if report["counts"]["changed"]:
             state.backups.prune()
     except OSError as error:
-        print(f"converge: the report cannot be kept: {error}", file=sys.stderr)  # noqa: T201
+        text = masked(f"converge: the report cannot be kept: {error}")
+        print(text, file=sys.stderr)  # noqa: T201
 
 
 def _count(
@@ -225,7 +228,7 @@ def _note_error(settings: Settings, state: StateDirectory | None, reason: str, e
         return
     before = standing.good(state.read_json(standing.NAME))
     try:
-        after = standing.after_error(before, error, standing.Clock())
+        after = standing.after_error(before, masked(error), standing.Clock())
         state.write_json(standing.NAME, after, durable=False)
         _count(settings, state, {"reason": reason, "exit_code": 1}, after)
     except OSError:

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
-
+MASK = "[secret]"
+_HOLE = "\ufdd2"  # not a character (Unicode 23.7): where a mask will be
 _MOST_LINES = 400  # of one diff
+_MOST_LOOKED_AT = 1 << 14  # bytes of a value that is shown in short
 _MOST_BYTES = 1 << 20  # of a text that is compared line by line
 _BIDIRECTIONAL = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
 
 
+_secrets: list[str] = []  # what must not be shown, longest first (converge.secrets)
+
+
+def mask(forms: Iterable[str]) -> None:
+    """Let nothing of this be shown from now on, by anything that calls `masked`."""
+    _secrets[:] = sorted({*_secrets, *forms}, key=len, reverse=True)
+
+
+def masked(text: str) -> str:
+    """Return a text with every secret that this process has met replaced by `[secret]`."""
+    for form in _secrets:
+        text = text.replace(form, _HOLE)
+    return text.replace(_HOLE, MASK) if _secrets else text
+
+
 def escaped(text: str, keep: str = "") -> str:
-    """Replace control, surrogate and direction-changing characters by their escapes."""
+    """Replace secrets, and control, surrogate and direction-changing characters by their escapes."""
+    text = masked(text)
     if text.isprintable():
         return text
     return "".join(
@@ -26,9 +45,11 @@ def escaped(text: str, keep: str = "") -> str:
 def shown(value: Any) -> Any:
     """Return a field's value as plain data: bytes as text, sequences as lists."""
     if isinstance(value, bytes):
-        return escaped(value[:200].decode(errors="replace"))
+        return escaped(value[:_MOST_LOOKED_AT].decode(errors="replace"))[:200]
     if isinstance(value, list | tuple):
         return [shown(item) for item in value]
+    if isinstance(value, dict):
+        return {key: shown(item) for key, item in value.items()}
     return escaped(value) if isinstance(value, str) else value
 
 

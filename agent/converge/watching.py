@@ -9,7 +9,7 @@ from converge.daemon import prints, watches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from converge.catalog import Catalog
     from converge.inspection import Item
@@ -27,11 +27,18 @@ class Watching:
         self._prints: dict[str, int] = {}
         self._owners: dict[str, set[str]] = {}  # path → ids
         self._below: set[str] = set()
+        self._references: Mapping[str, list[dict[str, str]]] = {}  # of secrets, by id
+
+    def _of_secrets(self, name: str) -> set[str]:
+        """Return the files of a resource's secrets, and each link on the way to them."""
+        references = self._references.get(name, ())
+        return {s for one in references if "file" in one for s in steps(one["file"])}
 
     def choose(self, catalog: Catalog) -> set[str] | None:
         """Return the ids that the drifted paths touch, and what depends on them; None: all."""
         inputs = catalog.inputs
         self.files = [path for key in ("files", "absent", "facts_files") for path in inputs[key]]
+        self._references = catalog.secrets
         if not self.drifted:
             return None
         found: set[str] = set()
@@ -40,7 +47,12 @@ class Watching:
                 continue
             provider = kinds.load(resource.kind)
             spec = provider.spec(**resource.spec)
-            if set(resource.after) & found or any(map(self._touched, provider.watches(spec))):
+            touched = any(map(self._touched, provider.watches(spec)))
+            if (
+                touched
+                or set(resource.after) & found
+                or self._of_secrets(resource.id) & self.drifted
+            ):
                 found.add(resource.id)
         return found
 
@@ -59,6 +71,9 @@ class Watching:
                     self._below.add(real)
                 self._owners.setdefault(real, set()).add(item.resource.id)
                 self._prints[real] = prints.of(real, content=path.endswith("/"))
+            for step in self._of_secrets(item.resource.id):
+                self._owners.setdefault(step, set()).add(item.resource.id)
+                self._prints[step] = prints.of(step)
 
     def records(self, contended: Iterable[str]) -> list[str]:
         """Return what the supervisor shall watch; what is contended waits for the next whole run."""
@@ -98,3 +113,24 @@ def _mount_points() -> Collection[str]:
             return mounts.parse(file.read()).keys()
     except OSError:
         return ()
+
+
+def steps(path: str) -> list[str]:
+    """Return each symbolic link on the way to a file, and the file itself."""
+    found: list[str] = []
+    left = [part for part in path.split("/") if part]
+    here = "/"
+    while left and len(found) < 40:
+        name = left.pop(0)
+        if name == "..":
+            here = os.path.dirname(here)
+            continue
+        here = os.path.join(here, name)
+        try:
+            target = os.readlink(here)
+        except OSError:
+            continue
+        found.append(here)
+        left = [part for part in target.split("/") if part not in ("", ".")] + left
+        here = "/" if target.startswith("/") else os.path.dirname(here)
+    return [*found, here]

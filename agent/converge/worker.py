@@ -16,7 +16,7 @@ from converge import logline, stopping
 from converge.config import Settings
 from converge.daemon import kernel, watches
 from converge.errors import ConvergeError
-from converge.watching import Watching
+from converge.watching import Watching, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,26 +127,5 @@ def profile_watches(profile: str, began: int, files: Iterable[str] = ()) -> list
 
     if "://" in profile:
         return []  # nothing of it is on this machine
-    steps = {step for path in {profile, *files} for step in _steps(path)}
-    return [f"{watches.PROFILE} {number(step)} {step}" for step in sorted(steps)]
-
-
-def _steps(path: str) -> list[str]:
-    """Return each symbolic link on the way to a file, and the file itself."""
-    found: list[str] = []
-    left = [part for part in path.split("/") if part]
-    here = "/"
-    while left and len(found) < 40:
-        name = left.pop(0)
-        if name == "..":
-            here = os.path.dirname(here)
-            continue
-        here = os.path.join(here, name)
-        try:
-            target = os.readlink(here)
-        except OSError:
-            continue
-        found.append(here)
-        left = [part for part in target.split("/") if part not in ("", ".")] + left
-        here = "/" if target.startswith("/") else os.path.dirname(here)
-    return [*found, here]
+    found = {step for path in {profile, *files} for step in steps(path)}
+    return [f"{watches.PROFILE} {number(step)} {step}" for step in sorted(found)]

@@ -8,7 +8,7 @@ from converge_resources import argvs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Annotated, Any
+    from typing import Annotated, Any, ClassVar
 
     from pydantic import Field
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
         Line,
         Matching,
         Owner,
-        Text,
+        Secret,
+        SecretWord,
         Umask,
-        Word,
     )  # fmt: skip
     from converge.system import ReadOnlySystem, System
 
@@ -38,6 +38,8 @@ UNGUARDED = (
 
 class CommandSpec(Spec):
     """A program that is run until its guards say that it is done. No shell reads its words."""
+
+    whole_secrets: ClassVar[frozenset[str]] = frozenset({"stdin"})
 
     name: Annotated[Line, Doc("What it does; without `argv`, the program and its arguments.")]
     argv: Annotated[
@@ -62,10 +64,13 @@ class CommandSpec(Spec):
     ] = 300.0
     cwd: Annotated[AbsolutePath, Doc("Directory that it runs in, its guards too.")] = "/"
     env: Annotated[
-        dict[Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable")], Word],
+        dict[
+            Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable")],
+            SecretWord,
+        ],
         Doc("Variables for it and its guards, beside PATH, LANG, LC_ALL and DEBIAN_FRONTEND."),
     ] = {}  # noqa: RUF012  a spec is frozen
-    stdin: Annotated[Text, Doc("What it reads from its standard input.")] = ""
+    stdin: Annotated[Secret, Doc("What it reads from its standard input.")] = ""
     user: Annotated[Owner | None, Doc("User that it, and its guards, run as.")] = None
     group: Annotated[Owner | None, Doc("Its group; default: the primary one of `user`.")] = None
     umask: Annotated[Umask, Doc("Its umask, octal, quoted.")] = "022"

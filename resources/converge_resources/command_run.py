@@ -64,10 +64,11 @@ def run(spec: CommandSpec, system: System) -> None:
     """Run it until it succeeds, as often as it may be tried. Raises ApplyError, OSError."""
     argv = argvs.located(argvs.words(spec.argv or spec.name), system)
     context, environment = _context(spec, system)
+    stdin = spec.stdin.encode(errors="surrogateescape")
     for left in range(spec.tries - 1, -1, -1):
         try:
             done = system.run(
-                argv, timeout=spec.timeout or _NO_LIMIT, stdin=spec.stdin.encode(),
+                argv, timeout=spec.timeout or _NO_LIMIT, stdin=stdin,
                 environment=environment, context=context,
             )  # fmt: skip
             _check(spec, done)

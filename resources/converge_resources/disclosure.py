@@ -1,4 +1,4 @@
-"""Which files look like secrets, so that their content is not shown unless it is asked for."""
+"""Which files hold secrets, or look like it, so that their content is not shown."""
 
 from __future__ import annotations
 
@@ -8,13 +8,31 @@ from converge import modes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from converge_resources.file import FileState
+    from converge_resources.file import FileSpec, FileState
 
 _HIDDEN_PATHS = (
     r"/etc/g?shadow-?|/etc/ssl/private/.*|.*\.key|(.*/)?ssh_host_[^/]*_key|(.*/)?id_[a-z0-9_]+"
 )
 _OTHERS_READ = 0o044
 _NEW = 0o644
+
+
+def content(spec: FileSpec) -> bytes | None:
+    """Return the content that is declared, with its secrets put in; None: none is declared."""
+    text = spec.content
+    if text is None:
+        return None
+    if spec.secrets:
+        from converge.references import put_in
+
+        text = put_in(text, spec.secrets)
+    data: bytes = text.encode(errors="surrogateescape")  # a secret may be no UTF-8 (PEP 383)
+    return data
+
+
+def has_secrets(spec: FileSpec) -> bool:
+    """Tell whether the content is, or holds, a secret."""
+    return bool(spec.secrets) or (spec.content is not None and type(spec.content) is not str)
 
 
 def private(bits: int) -> bool:

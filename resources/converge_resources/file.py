@@ -11,9 +11,9 @@ from converge_resources.owners import Owners
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Annotated, Literal
+    from typing import Annotated, ClassVar, Literal
 
-    from converge.fields import AbsolutePath, Doc, Line, Matching, Mode, Owner, Text
+    from converge.fields import AbsolutePath, Doc, Line, Matching, Mode, Owner, Secret
     from converge.system import ReadOnlySystem, System
 
 _MOST_LOADED = 1 << 20  # bytes; a larger file that differs in size is not read to show how
@@ -22,9 +22,15 @@ _MOST_LOADED = 1 << 20  # bytes; a larger file that differs in size is not read 
 class FileSpec(Spec):
     """A regular file. With neither `content` nor `source` its content is left (empty if new)."""
 
+    whole_secrets: ClassVar[frozenset[str]] = frozenset({"content"})
+
     name: Annotated[AbsolutePath, Doc("Path of the file.")]
     state: Annotated[Literal["present", "absent"], Doc("Whether it exists.")] = "present"
-    content: Annotated[Text | None, Doc("The whole content, as text.")] = None
+    content: Annotated[Secret | None, Doc("The whole content, as text.")] = None
+    secrets: Annotated[
+        dict[Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a secret")], Secret],
+        Doc("Secrets by name; `{{ secrets.NAME }}` puts one into the content."),
+    ] = {}  # noqa: RUF012  a spec is frozen
     source: Annotated[
         Line | None, Doc("Path of a file below the profile's folder that holds the content.")
     ] = None
@@ -57,8 +63,10 @@ class FileSpec(Spec):
             yield "source", "`content` and `source` exclude each other"
         if self.digest is not None and self.source is None:
             yield "digest", "a `digest` goes with a `source`"
-        if self.content is not None and not _encodable(self.content):
+        if type(self.content) is str and not _encodable(self.content):
             yield "content", "the content is not valid Unicode; use `source` for other bytes"
+        if self.secrets:
+            yield from _secrets_problems(self)
         if self.validate is not None:
             from converge_resources import validation
 
@@ -94,7 +102,7 @@ class FileProvider(Provider[FileSpec, FileState]):
             return None
         return FileState(
             type="file",
-            content=None if spec.content is None else spec.content.encode(),
+            content=disclosure.content(spec),
             digest=None if spec.source is None else spec.digest or "",
             mode=spec.mode,
             owner=spec.owner,
@@ -153,6 +161,8 @@ class FileProvider(Provider[FileSpec, FileState]):
 
     def hidden(self, change: Change[FileSpec, FileState]) -> frozenset[str]:
         """Hide the content where it is asked for, or looks like a secret."""
+        if disclosure.has_secrets(change.spec):
+            return frozenset({"content"})
         show = change.spec.show_diff
         if show is None:
             show = not disclosure.secret(change.spec.name, change.before, change.after)
@@ -168,6 +178,19 @@ def _encodable(text: str) -> bool:
         return text.encode() is not None
     except UnicodeEncodeError:
         return False
+
+
+def _secrets_problems(spec: FileSpec) -> Iterable[tuple[str, str]]:
+    from converge import references
+
+    if not isinstance(spec.content, str):
+        yield "secrets", "they are for a `content` that is a text, with `{{ secrets.NAME }}` in it"
+        return
+    for name in references.unused(spec.secrets, spec.content):
+        yield (
+            "secrets",
+            f"`{{{{ secrets.{name} }}}}` is not in the content; a filter cannot be applied",
+        )
 
 
 def _read(spec: FileSpec, system: ReadOnlySystem, owners: Owners) -> FileState | None:
@@ -195,9 +218,9 @@ def _read_content(
     """Return (content, digest) as far as they are declared; what is not to be replaced holds."""
     if spec.source is not None:
         return None, system.digest(spec.name) if spec.replace else spec.digest or ""
-    if spec.content is None:
+    wanted = disclosure.content(spec)
+    if wanted is None:
         return None, None
-    wanted = spec.content.encode()
     if not spec.replace:
         return wanted, None
     if size == len(wanted) or size <= _MOST_LOADED:

@@ -6,7 +6,7 @@ import os
 from contextlib import nullcontext
 
 from converge import atomic, modes, probe
-from converge_resources import sources, trees, validation
+from converge_resources import disclosure, sources, trees, validation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from converge_resources.file import FileSpec, FileState
     from converge_resources.owners import Owners
 
+_SECRET = 0o600  # of a new file with a secret in it that declares no mode
 _NEW = 0o644  # what a symbolic mode is applied to when the file is new
 
 
@@ -59,7 +60,7 @@ def _write(
     trees.require_parent(system, spec.name)
     validate = validation.validator(system, spec.validate)
     with lend() as fd:
-        content = (spec.content or "").encode() if fd is None else None
+        content = (disclosure.content(spec) or b"") if fd is None else None
         if wrong:
             _rehearse(system, spec.name, content, fd, validate)
             trees.remove_any(system, spec.name, keep=spec.backup)
@@ -94,7 +95,9 @@ def _mode(spec: FileSpec, system: System, uid: int | None, gid: int | None) -> i
     found = system.lstat(spec.name)
     if found is not None:
         return trees.wanted_mode(spec.mode, found, uid, gid)
-    return None if spec.mode is None else modes.apply(spec.mode, _NEW)
+    if spec.mode is None:
+        return _SECRET if disclosure.has_secrets(spec) else None
+    return modes.apply(spec.mode, _NEW)
 
 
 def obstacle(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic import Field
 
-    from converge.fields import AbsolutePath, AccountId, AccountName, Doc, Matching, Owner
+    from converge.fields import AbsolutePath, AccountId, AccountName, Doc, Matching, Owner, Secret
     from converge.system import ReadOnlySystem, System
 
 # What a field of passwd(5) may not hold: `:`, what ends a line somewhere, control characters
@@ -62,7 +62,7 @@ class UserSpec(Spec):
         Doc("minimum: it is in these `groups`, and may be in others; inclusive: in these alone."),
     ] = "minimum"
     password: Annotated[
-        str | None, Doc("A crypt(5) hash, or `*` or `!` for none. Secret: never shown.")
+        Secret | None, Doc("A crypt(5) hash, or `*` or `!` for none. Secret: never shown.")
     ] = None
     locked: Annotated[bool | None, Doc("Whether the password is locked (`!` before it).")] = None
     expires: Annotated[
@@ -80,7 +80,7 @@ class UserSpec(Spec):
 
     def problems(self) -> Iterable[tuple[str, str]]:
         """Values in their forms, no contradictions, and root protected. A password is never shown."""
-        if self.password is not None and not passwords.is_hash(self.password):
+        if isinstance(self.password, str) and not passwords.is_hash(self.password):
             yield "password", NO_HASH
         if self.locked is False and self.password in ("!", "!!"):
             yield "locked", "`!` is a locked password: leave `locked` out"

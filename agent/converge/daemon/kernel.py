@@ -23,7 +23,7 @@ _WATCHED = (
 _BOOTTIME, _ABSOLUTE = 7, 1
 _SIGSET_BYTES = 128
 _LONG_BYTES = 8 if sys.maxsize > 1 << 32 else 4
-_PDEATHSIG, _SUBREAPER = 1, 36
+_PDEATHSIG, _DUMPABLE, _SUBREAPER = 1, 4, 36
 _INFO_BYTES = 128  # of struct signalfd_siginfo
 
 SIGHUP, SIGINT, SIGKILL, SIGUSR1, SIGTERM, SIGCHLD, SIGPWR = 1, 2, 9, 10, 15, 17, 30
@@ -135,6 +135,11 @@ def adopt_orphans() -> None:
 def die_with_parent(number: int) -> None:
     """Get this signal when the process that started us ends."""
     _call("prctl", _PDEATHSIG, number, 0, 0, 0)
+
+
+def hide_memory() -> None:
+    """Let no process of our own user read our memory or environment, and leave no core."""
+    _call("prctl", _DUMPABLE, 0, 0, 0, 0)
 
 
 def forget_freed_memory() -> None:
