@@ -22,6 +22,7 @@ BUILT_IN = {
     "file": "converge_resources.file:FileProvider",
     "group": "converge_resources.group:GroupProvider",
     "ini": "converge_resources.ini:IniProvider",
+    "json": "converge_resources.json_key:JsonProvider",
     "line": "converge_resources.line:LineProvider",
     "package": "converge_resources.package:PackageProvider",
     "service": "converge_resources.service:ServiceProvider",

@@ -134,3 +134,22 @@ def test_keys_of_openssl_and_useradd(container):
             line for line in old if line.startswith(("0.organizationName_default", "UID_MIN"))
         ]
     assert box.report("--once")["counts"]["in_sync"] == 2
+
+
+def test_values_of_json(container):
+    """Two files that Python's own json reads: one that is there, one that is made."""
+    policy = {"path": "/etc/app.json", "validate": "/opt/converge/bin/python -m json.tool %"}
+    level = {"json": "level", "key": "log.level", "value": "debug", **policy}
+    hosts = {"json": "hosts", "key": "/hosts", "value": ["b"], "exclusive": False, **policy}
+    made = {"json": "made", "path": "/etc/new.json", "key": "", "value": {"a": [1, None]}}
+    made |= {"create": True, "mode": "0640"}
+    box = container(profile={"resources": [level, hosts, made]})
+    text = '{\n   "log": {"level": "info",  "file": null},\n   "hosts": ["a"]\n}\n'
+    box.write("/etc/app.json", text)
+    assert set(outcomes(box.report("--once")).values()) == {"changed"}
+    wanted = text.replace('"info"', '"debug"').replace('["a"]', '["a", "b"]')
+    assert box.read("/etc/app.json") == wanted
+    show = "import json; print(json.load(open('/etc/new.json')))"
+    assert box.exec("/opt/converge/bin/python", "-c", show).out == "{'a': [1, None]}\n"
+    assert box.stat("/etc/new.json", "%a") == "640"
+    assert box.report("--once")["counts"]["in_sync"] == 3
