@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     AnyProvider = Provider[Any, Any]
 
 BUILT_IN = {
+    "archive": "converge_resources.archive:ArchiveProvider",
     "block": "converge_resources.block:BlockProvider",
     "command": "converge_resources.command:CommandProvider",
     "directory": "converge_resources.directory:DirectoryProvider",

@@ -78,7 +78,7 @@ class ReadOnlySystem:
 
         `follow` accepts a symbolic link as the last component too (trusted as on the way).
         """
-        fd = self._open(path, follow=follow)
+        fd = self.open_file(path, follow=follow)
         if fd is None:
             return None
         try:
@@ -95,7 +95,7 @@ class ReadOnlySystem:
         """Return the SHA-256, in hex, of a regular file of any size; None: nothing there."""
         import hashlib
 
-        fd = self._open(path)
+        fd = self.open_file(path)
         if fd is None:
             return None
         with os.fdopen(fd, "rb") as file:
@@ -210,8 +210,11 @@ class ReadOnlySystem:
             argv, timeout=timeout, stdin=stdin, environment=environment, context=context
         )
 
-    def _open(self, path: str, *, follow: bool = False) -> int | None:
-        """Open a regular file for reading; None: there is nothing. Raises OSError."""
+    def open_file(self, path: str, *, follow: bool = False) -> int | None:
+        """Open a regular file for reading; None: there is nothing. Raises OSError.
+
+        `follow` is as for `read`. The descriptor is the caller's to close.
+        """
         try:
             if follow and self.readlink(path) is not None:
                 path = self.paths.resolve(path)

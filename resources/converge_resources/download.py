@@ -6,7 +6,6 @@ import os
 import stat
 from contextlib import contextmanager
 
-from converge.errors import ApplyError
 from converge.provider import Change, Provider, State, Unmanageable, each, reading
 from converge_resources import file_write, remote, trees, validation
 from converge_resources.file import FileSpec, FileState
@@ -158,12 +157,10 @@ def _fetched(spec: DownloadSpec, system: System) -> Iterator[int]:
     """Lend a descriptor of what the URL gives. Raises ApplyError."""
     fd = system.scratch(os.path.dirname(spec.name))
     try:
-        remote.fetch_into("download", spec, system, fd)
+        answer = remote.fetch_into(spec, system, fd)
+        if spec.digest is None:
+            remote.remember("download", spec, system, answer)
         yield fd
-    except OSError as error:
-        if error.filename is None:
-            raise ApplyError(f"the content cannot be kept: {error.strerror}") from error
-        raise
     finally:
         os.close(fd)
 

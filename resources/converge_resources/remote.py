@@ -149,14 +149,14 @@ def is_current(
     return True
 
 
-def fetch_into(kind: str, spec: RemoteSpec, system: System, fd: int) -> str:
-    """Fetch what the URL gives into the file open at `fd`; return its digest. Raises ApplyError."""
+def fetch_into(spec: RemoteSpec, system: System, fd: int) -> Answer:
+    """Fetch what the URL gives into the file open at `fd`. Raises ApplyError."""
     from converge import fetch
 
-    answer = fetch.get(request(spec, system), fd)
-    if spec.digest is None:
-        remember(kind, spec, system, answer)
-    return answer.digest
+    try:
+        return fetch.get(request(spec, system), fd)
+    except OSError as error:
+        raise ApplyError(f"what comes cannot be kept: {error.strerror}") from error
 
 
 def remember(kind: str, spec: RemoteSpec, system: ReadOnlySystem, answer: Answer) -> None:

@@ -1,8 +1,9 @@
-"""The kind `download` in a container, from a web server on its loopback."""
+"""The kinds `download` and `archive` in a container, from a web server on its loopback."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 
@@ -97,3 +98,77 @@ def test_what_is_there_stays_while_the_server_is_away(box):
     assert "Connection refused" in reason
     assert box.read("/opt/a") == "one\n"
     assert outcomes(box, {**declared, "on_unmanageable": "skip"}) == {"download:/opt/a": "skipped"}
+
+
+PACK = """
+mkdir -p /tmp/t/tool-1/bin /srv && cd /tmp/t
+echo 'echo works' > tool-1/bin/tool && chmod 4755 tool-1/bin/tool
+ln -s bin/tool tool-1/run && ln tool-1/bin/tool tool-1/again
+seq 100000 > tool-1/data && touch -d 2001-01-01 tool-1/data
+tar -c{z}f /srv/tool.tar tool-1
+"""
+
+
+def packed(box, compress="z"):
+    """Make /srv/tool.tar with the real tar and return its digest."""
+    assert box.exec("sh", "-c", PACK.format(z=compress)).code == 0
+    return "sha256:" + box.exec("sha256sum", "/srv/tool.tar").out.split()[0]
+
+
+@pytest.mark.parametrize("compress", ["", "z"])
+def test_an_archive_of_the_real_tar(box, compress):
+    declared = {
+        "archive": "/opt/tool",
+        "url": f"{URL}/tool.tar",
+        "digest": packed(box, compress),
+        "strip": 1,
+        "owner": "games",
+        "group": "games",
+    }
+    assert outcomes(box, declared) == {"archive:/opt/tool": "changed"}
+    assert asked(box) == [("/tool.tar", "200")]
+    assert box.exec("diff", "-r", "/opt/tool", "/tmp/t/tool-1").code == 0
+    assert box.exec("sh", "/opt/tool/run").out == "works\n"
+    assert box.stat("/opt/tool/bin/tool") == "755 games:games"
+    assert outcomes(box, declared) == {}
+    assert asked(box) == []
+    box.write("/opt/tool/data", "drift\n")
+    assert outcomes(box, declared, command="plan") == {"archive:/opt/tool": "would_change"}
+    assert outcomes(box, declared) == {"archive:/opt/tool": "changed"}
+    assert box.exec("diff", "-r", "/opt/tool", "/tmp/t/tool-1").code == 0
+    assert outcomes(box, {"archive": "/opt/tool", "state": "absent"}) == {
+        "archive:/opt/tool": "changed"
+    }
+    assert box.exec("ls", "-A", "/opt/tool").out == ""
+
+
+def test_an_archive_that_climbs_is_refused(box):
+    box.exec(
+        "sh", "-c", "mkdir /tmp/t; cd /tmp/t; echo evil > ../evil; tar -cPf /srv/evil.tar ../evil"
+    )
+    declared = {"archive": "/opt/tool", "source": "/srv/evil.tar"}
+    outcome, reason = run(box, declared)["archive:/opt/tool"]
+    assert (outcome, "leads out of the directory" in reason) == ("failed", True), reason
+    assert box.exec("test", "-e", "/opt/tool").code == 1
+
+
+def test_what_an_image_was_built_with_is_known_on_a_read_only_root(
+    engine, image, mounts, container
+):
+    """Its state is in the image; the container keeps its own elsewhere."""
+    resource = {"archive": "/opt/tool", "source": "/srv/tool.tar", "strip": 1}
+    profile = json.dumps({"resources": [resource]})
+    lines = [
+        f"FROM {image}",
+        f"RUN {PACK.format(z='').strip().replace(chr(10), ' && ')}",
+        (
+            f"RUN echo '{profile}' > /etc/converge/tool.yaml"
+            " && converge --once --profile /etc/converge/tool.yaml && rm /srv/tool.tar"
+        ),
+    ]
+    baked = engine.build("-", *mounts, stdin="\n".join(lines))
+    box = container("--read-only", image=baked)
+    report = box.report("--once", "--profile", "/etc/converge/tool.yaml")
+    assert [one["outcome"] for one in report["resources"]] == []
+    assert report["counts"]["in_sync"] == 1
+    assert report["exit_code"] == 0
