@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from contextlib import contextmanager
 
-from converge import stopping
+from converge import digests, stopping
 from converge.errors import ApplyError, StoppedError
 from converge_resources import trees
 from converge_resources.archive_members import DIRECTORY, HARD_LINK, SYMLINK
@@ -120,7 +119,7 @@ class Extraction:
                 raise ApplyError(f"{entry.path!r}: the file that it is a link to has gone")
         elif member.size <= _MOST_IN_MEMORY:
             data = b"".join(_chunks(member))
-            yield None, data, hashlib.sha256(data).hexdigest()
+            yield None, data, digests.of(data)
             return
         else:
             fd = self._system.scratch(self._spec.name)
@@ -226,6 +225,8 @@ def _spool(member: Member, fd: int) -> None:
 
 def digest(fd: int) -> str:
     """Return the SHA-256, in hex, of an open file."""
+    import hashlib
+
     os.lseek(fd, 0, os.SEEK_SET)
     with os.fdopen(fd, "rb", closefd=False) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ import os
 import stat
 from contextlib import contextmanager
 
-from converge import protect
 from converge.errors import ApplyError
 from converge_resources import archive_files, remote, trees
 from converge_resources.archive_members import DIRECTORY, members
@@ -140,6 +139,8 @@ def _nearest(path: str, system: ReadOnlySystem) -> str:
 
 def _check_protected(spec: ArchiveSpec, entries: Mapping[str, Entry]) -> None:
     """Refuse an archive that would replace the agent, or what the container cannot do without."""
+    from converge import protect
+
     own = protect.own_paths(None)
     for path, entry in entries.items():
         kind = {"directory": "directory", "symlink": "symlink"}.get(entry.type, "file")
