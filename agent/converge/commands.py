@@ -11,10 +11,12 @@ from converge.textdiff import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from converge.config import Settings
+
+_PATIENCE = 3.0  # seconds that a report's receiver has
 
 
 def once(settings: Settings) -> int:
@@ -25,9 +27,24 @@ def once(settings: Settings) -> int:
         report = runner.dry_run(settings)
     else:
         stopping.on_signals()
-        report = runner.once(settings)
+        report = _delivered(settings, lambda: runner.once(settings))
     _show(report, settings)
     return int(report["exit_code"])
+
+
+def _delivered(settings: Settings, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run, and send the report where it is wanted, briefly: a container's start may wait for us."""
+    if not settings.report_to:
+        return run()
+    from converge import delivery
+
+    try:
+        report = run()
+    except ConvergeError as error:
+        delivery.deliver(settings, delivery.failed(str(error), "once"), _PATIENCE)
+        raise
+    report["messages"] += delivery.deliver(settings, report, _PATIENCE)
+    return report
 
 
 def plan(settings: Settings) -> int:

@@ -67,6 +67,8 @@ class Settings(Record):
     client_key: str | None = None
     token_file: str | None = None
     redirects: tuple[str, ...] = ()
+    report_to: tuple[str, ...] = ()
+    report_token_file: str | None = None
 
 
 def load(

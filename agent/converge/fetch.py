@@ -43,7 +43,7 @@ class Request(Record):
 
     url: str
     method: str = "GET"  # HEAD asks for the head alone
-    data: bytes | None = None  # sent by POST
+    data: bytes | None = None  # sent along, by POST unless the method is PUT
     headers: Mapping[str, str] = {}
     token: str = ""  # sent as `Authorization: Bearer`
     etag: str = ""  # of what is there already: the answer may be 304
@@ -124,8 +124,9 @@ def _ask(request: Request, url: str, ends: float, body: Body) -> Answer | str:
 
 def _take(shown: str, request: Request, head: Head, transfer: Transfer[Head], body: Body) -> Answer:
     """Receive a body and check it."""
-    head.check_status(shown, conditional=bool(request.etag or request.last_modified))
-    if head.status == 304 or request.method == "HEAD":
+    conditional, sent = bool(request.etag or request.last_modified), request.data is not None
+    head.check_status(shown, conditional=conditional, sent=sent)
+    if head.status == 304 or head.is_done or request.method == "HEAD":
         return Answer(
             status=head.status,
             headers=head.headers,
@@ -159,7 +160,8 @@ def _exchange(request: Request, url: str, timeout: float, opened: Opened) -> Ite
             session.trust_env = False  # no proxies, .netrc or authorities by variables
             session.headers.clear()
             _record(request, session, opened)
-            method = "POST" if request.data is not None else request.method
+            sends = request.data is not None and request.method == "GET"
+            method = "POST" if sends else request.method
             with session.request(
                 method, url, timeout=timeout, **_options(request, url)
             ) as response:

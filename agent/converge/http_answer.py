@@ -54,6 +54,11 @@ class Head(Record):
         return self.headers.get("location", "") if self.status in _REDIRECTS else ""
 
     @property
+    def is_done(self) -> bool:
+        """Whether what was sent has arrived, and the answer says no more that matters."""
+        return self.status in (201, 202, 204)
+
+    @property
     def etag(self) -> str:
         """What a later request asks with whether anything has changed (RFC 9110, 8.8.3)."""
         return self.headers.get("etag", "")
@@ -63,11 +68,13 @@ class Head(Record):
         """The same, for servers that have no entity tags (RFC 9110, 8.8.2)."""
         return self.headers.get("last-modified", "")
 
-    def check_status(self, shown: str, *, conditional: bool) -> None:
-        """Raise FetchError unless this is 200, or 304 where that was asked for."""
+    def check_status(self, shown: str, *, conditional: bool, sent: bool = False) -> None:
+        """Raise FetchError unless this is 200, 304 where that was asked for, or 2xx if data was sent."""
         from http import HTTPStatus
 
         if self.status == 200 or (self.status == 304 and conditional):
+            return
+        if sent and self.is_done:
             return
         known = {one.value: one.phrase for one in HTTPStatus}  # the server's own may be anything
         raise FetchError(

@@ -112,8 +112,23 @@ def _vars(value: Any) -> dict[str, Any]:
 
 PATHS = (
     *("root", "state_dir", "runtime_dir"),
-    *("ca_file", "client_certificate", "client_key", "token_file"),
+    *("ca_file", "client_certificate", "client_key", "token_file", "report_token_file"),
 )
+
+
+def _targets(value: Any) -> tuple[str, ...]:
+    """Accept where reports may be sent to (converge.delivery)."""
+    import re
+
+    targets = _words(value)
+    for target in targets:
+        if not re.fullmatch(r"syslog|file:/[^\n\0]+|(pushgateway\+)?https?://[^\s]+", target):
+            raise ValueError(
+                f"must be https://…, pushgateway+https://…, file:/DIRECTORY or syslog, not {target!r}"
+            )
+    return targets
+
+
 CHECKS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("profile", "bundle_name"), _text),
     **dict.fromkeys((*PATHS, "facts_dir"), _path),
@@ -122,6 +137,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
         ("noop", "json", "detailed_exitcodes", "quiet", "verbose", "splay", "resident", "unsigned"),
         _flag,
     ),
+    "report_to": _targets,
     "phase": _one_of("bake", "start", "run"),
     **dict.fromkeys(("tags", "groups", "keys", "redirects"), _words),
     "color": _one_of("auto", "always", "never"),

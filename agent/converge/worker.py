@@ -99,14 +99,40 @@ def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     except ConvergeError as error:
         line = logline.event(settings.log_format, str(error), "error", trigger=reason)
         logline.write([line], settings.log_to)
+        _deliver(settings, {"error": str(error), "exit_code": 1, "reason": reason})
         return ["1", "", "partial", "failed", *profile_watches(settings.profile, began)]
     logline.write(logline.lines(report, settings.log_format), settings.log_to)
+    _deliver(settings, report)
     whole = "partial" if report["partial"] else "whole"
     records = watching.records(report["contended"])
     if whole == "whole":
         records = [*records, *profile_watches(settings.profile, began, watching.files)]
     failed = "failed" if any(entry["fatal"] for entry in report["resources"]) else ""
     return [str(report["exit_code"]), report["id"], whole, failed, *records]
+
+
+def _deliver(settings: Settings, report: dict[str, Any]) -> None:
+    """Send the report in a process of its own: the next run does not wait for who receives it.
+
+    The supervisor reaps it, as whatever else a worker leaves behind.
+    """
+    if not settings.report_to:
+        return
+    sys.stdout.flush()
+    if os.fork():
+        return
+    code = 1
+    try:
+        os.close(_RESULT)
+        os.setpgid(0, 0)
+        from converge import delivery
+
+        troubles = delivery.deliver(settings, {"started": time.time(), "seconds": 0.0, **report})
+        lines = [logline.event(settings.log_format, one, "warning") for one in troubles]
+        logline.write(lines, settings.log_to)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def profile_watches(profile: str, began: int, files: Iterable[str] = ()) -> list[str]:

@@ -14,10 +14,11 @@ TLS = Path(__file__).parent / "tls"
 
 
 class Seen(NamedTuple):
-    """One request: its first line's target, and its headers with names in lower case."""
+    """One request: its first line's target, its headers with names in lower case, its body."""
 
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class Server:
@@ -84,9 +85,12 @@ class Server:
             if not chunk:
                 return
             head += chunk
-        first, *lines = head.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines)
-        self.seen.append(Seen(first.split(" ")[1], {k.lower(): v for k, v in headers.items()}))
+        head, _, body = head.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
+        while len(body) < int(headers.get("content-length", "0")):
+            body += connection.recv(65536)
+        self.seen.append(Seen(first.split(" ")[1], headers, body))
         answer = self.answer(self.seen[-1])
         try:
             for piece in [answer] if isinstance(answer, bytes) else answer:

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from converge import output_file
 from converge.bundle import check, keyring, minisign, packing, statement
 from converge.errors import ConvergeError, UsageError
 
@@ -57,7 +58,7 @@ def build(options: argparse.Namespace) -> list[str]:
         rollout.parse(plan)
         meta["rollout"] = plan
     data = packing.pack(options.folder, meta)
-    _write(options.output, data, 0o644)
+    output_file.put(options.output, data, 0o644)
     return [f"{options.output}: {len(packing.unpack(data).files)} files, {len(data)} bytes"]
 
 
@@ -74,7 +75,7 @@ def sign(options: argparse.Namespace) -> list[str]:
         name = options.name or os.path.basename(options.bundle).removesuffix(".tar.gz")
         sequence = options.sequence or str(int(time.time()))
         stated = statement.statement(name, sequence, _moment(options.expires))
-    _write(file, (others + minisign.sign(key, data, str(stated))).encode(), 0o644)
+    output_file.put(file, (others + minisign.sign(key, data, str(stated))).encode(), 0o644)
     return [f"{file}: {stated}"]
 
 
@@ -110,8 +111,10 @@ def verify(options: argparse.Namespace) -> list[str]:
 def keygen(options: argparse.Namespace) -> list[str]:
     """Make a key pair."""
     key = minisign.generate()
-    _write(options.secret, minisign.write_secret(key, _password(options)).encode(), 0o600, new=True)
-    _write(options.public, minisign.write_public(key.public).encode(), 0o644, new=True)
+    output_file.put(
+        options.secret, minisign.write_secret(key, _password(options)).encode(), 0o600, new=True
+    )
+    output_file.put(options.public, minisign.write_public(key.public).encode(), 0o644, new=True)
     return [key.public.text]
 
 
@@ -131,7 +134,7 @@ def rekey(options: argparse.Namespace) -> list[str]:
     )
     changes = before + keyring.change(document, signatures)
     keyring.follow(root, changes)
-    _write(options.changes, changes.encode(), 0o644)
+    output_file.put(options.changes, changes.encode(), 0o644)
     return [
         f"{options.changes}: version {later.version}, {later.threshold} of {len(later.keys)} keys"
     ]
@@ -159,23 +162,6 @@ def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(packing.MOST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-
-
-def _write(path: str, data: bytes, mode: int, *, new: bool = False) -> None:
-    """Put a file in place, whole; `new`: never over one that is there."""
-    from converge import atomic
-
-    folder, base = os.path.split(os.path.abspath(path))
-    try:
-        if new and os.path.lexists(path):
-            raise UsageError(f"{path} is there already", "keys are never overwritten")
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            atomic.replace(fd, base, data, mode)
-        finally:
-            os.close(fd)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 

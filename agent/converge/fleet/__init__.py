@@ -1,0 +1,7 @@
+"""`converge fleet`: who is converged, stale, failed or drifting, from the reports that agents send.
+
+members.py  what is told of one container, and how it stands
+reading.py  members from a directory of reports, or from Prometheus
+table.py    for a terminal
+page.py     one HTML file, with nothing fetched from elsewhere
+"""

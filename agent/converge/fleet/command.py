@@ -1,0 +1,62 @@
+"""The command line of `converge fleet`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from converge import config, output_file
+from converge.errors import UsageError
+from converge.fleet import members, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MOST_SHOWN = 40
+_EPILOG = "exit codes: 0 all converged, drifting or waiting; 1 could not be read; 4 some are not"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"see `{self.prog} --help`")
+
+
+def main(words: Sequence[str]) -> int:
+    """Show a fleet; exit code 4 if some container failed, is stale or contended."""
+    options = parser().parse_args(words)
+    settings = config.load({"color": options.color}, os.environ)
+    now = time.time()
+    found = reading.read(options.source, settings)
+    if options.html:
+        from converge.fleet.page import page
+
+        output_file.put(options.html, page(found, now).encode())
+    if options.json:
+        told = [members.plain(member, now) for member in members.ordered(found, now)]
+        plain = {"version": 1, "counts": members.count(found, now), "containers": told}
+        print(json.dumps(plain, indent=2))  # noqa: T201
+    elif not options.html:
+        from converge.fleet import table
+
+        most = len(found) if options.all else _MOST_SHOWN
+        table.show(found, now, most, color=settings.color)
+    counts = members.count(found, now)
+    return 4 if any(counts[name] for name in ("failed", "stale", "contended")) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `converge fleet`."""
+    top = _Parser(
+        prog="converge fleet", epilog=_EPILOG,
+        description="Show who is converged, stale, failed or drifting.",
+    )  # fmt: skip
+    add = top.add_argument
+    add("source", metavar="SOURCE", help="a directory of reports, or the URL of a Prometheus")
+    add("--html", metavar="FILE", help="write one page instead, which needs nothing else")
+    add("--json", action="store_true", help="print it as JSON")
+    add("--all", action="store_true", help=f"show more than the first {_MOST_SHOWN}")
+    add("--color", choices=("auto", "always", "never"), help="colours (auto)")
+    return top
