@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ENGINE ?= $(shell command -v podman || command -v docker)
 IMAGE ?= localhost/converge-base
 
-.PHONY: help demo test test-slow soak check image demo-container bench clean
+.PHONY: help demo test test-docker test-slow soak check image demo-container bench clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -22,6 +22,9 @@ demo: $(STAMP) ## converge, break and repair a scratch directory
 
 test: $(STAMP) ## run all tests; those in containers need podman or docker
 	$(BIN)/pytest -m "not slow"
+
+test-docker: $(STAMP) ## run the tests in containers with docker, where podman is there too
+	CONVERGE_TEST_ENGINE=docker $(BIN)/pytest -m "not slow" tests/container
 
 test-slow: $(STAMP) ## run the long sweeps
 	$(BIN)/pytest -m slow
