@@ -1,7 +1,10 @@
 """What container platforms impose, as options of `podman run` or `docker run`.
 
 Sources: OpenShift's security context constraints (`oc describe scc restricted-v2`), Kubernetes' pod
-security standards, Cloud Foundry's cflinuxfs stacks and "How Apps Are Managed". Kubernetes mounts an
+security standards, Cloud Foundry's cflinuxfs stacks and "How Apps Are Managed", the launcher of its
+images (launcher/main.go of dockerapplifecycle), the controller of Hephy Workflow, which was Deis
+(rootfs/api/models/app.py): both start a given command by a shell, in place of the image's
+entrypoint. Deis gave ten seconds to stop, Hephy gives thirty. Kubernetes mounts an
 emptyDir 0777 and, with fsGroup, 02777 of that group; a folder here, as a tmpfs that an engine mounts
 over a directory of the image gets that directory's mode.
 """
@@ -69,6 +72,7 @@ PLATFORMS = {
         grace=10,
         image=STACK,
     ),
+    "hephy": Platform(("--user", "1000:1000", "--env=PORT=5000"), "/tmp", grace=10),
     "kubernetes": Platform(READ_ONLY, "/run", ("/run", "/var/lib/converge")),
     "kubernetes-no-capabilities": Platform(
         (*NO_RIGHTS, *READ_ONLY), "/run", ("/run", "/var/lib/converge")

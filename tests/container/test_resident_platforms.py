@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 
 import pytest
 
@@ -12,7 +13,8 @@ from container.resident import APP, agents, break_and_wait, content, is_idle, un
 
 RESIDENT = "--env=CONVERGE_RESIDENT=1"
 PORT = f'echo "port ${{PORT:-none}}"; {APP}'
-USERS = {"openshift": "1000680000", "cloud-foundry": "2000", "kubernetes-restricted": "10001"}
+PORTS = {"cloud-foundry": "8080", "hephy": "5000"}
+USERS = {"openshift": "1000680000", "cloud-foundry": "2000", "hephy": "1000"}
 
 
 def profile(path, text="good\n"):
@@ -61,8 +63,21 @@ def test_the_agent_beside_an_app(start, engine, tmp_path, name):
     break_and_wait(box, path, "new\n")
     engine.must("stop", "--time", str(platform.grace), box.name)
     assert box.wait() == 3, "137 would be the platform's SIGKILL"
-    port = "8080" if name == "cloud-foundry" else "none"
-    assert box.logs().out == f"port {port}\nready\nstopped\n"
+    assert box.logs().out == f"port {PORTS.get(name, 'none')}\nready\nstopped\n"
+
+
+@pytest.mark.parametrize(("name", "shell"), [("cloud-foundry", "/bin/sh"), ("hephy", "/bin/bash")])
+def test_a_start_command_takes_the_place_of_the_entrypoint(start, engine, name, shell):
+    """A manifest's `command`, or a line of a Procfile: tini and converge are named there again."""
+    path = f"{PLATFORMS[name].writable}/app.conf"
+    line = f"exec tini -- converge exec -- sh -c {shlex.quote(PORT)}"
+    files = {"profile.yaml": profile(path)}
+    box = start(name, files, entrypoint=shell, command=("-c", line))
+    break_and_wait(box, path)
+    assert [one.parent for one in agents(box)] == [1]
+    engine.must("stop", "--time", "10", box.name)
+    assert box.wait() == 3
+    assert box.logs().out == f"port {PORTS[name]}\nready\nstopped\n"
 
 
 @pytest.mark.parametrize("name", ["openshift-read-only", "kubernetes-restricted"])
