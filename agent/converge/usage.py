@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from converge import __version__
@@ -19,6 +20,12 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}", f"see `{self.prog} --help`")
 
 
+def _add(common: argparse.ArgumentParser, name: str, **about: Any) -> None:
+    if about["help"] == argparse.SUPPRESS:
+        about["help"] = argparse.SUPPRESS  # which argparse knows by identity
+    common.add_argument(name, **about)
+
+
 def parser(
     options: Callable[[Callable[..., object]], None],
     commands: Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]],
@@ -26,7 +33,7 @@ def parser(
 ) -> argparse.ArgumentParser:
     """Return the parser of the whole command line; the tables are those of converge.cli."""
     common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    options(common.add_argument)  # that every command takes, before or after its name
+    options(partial(_add, common))  # that every command takes, before or after its name
     top = _Parser(
         prog="converge",
         parents=[common],

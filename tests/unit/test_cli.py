@@ -207,3 +207,12 @@ def test_a_profile_that_others_may_write_is_refused(call, tmp_path):
     assert code == 1
     assert "p.yaml" in err
     assert not (tmp_path / "root/etc/motd").exists()
+
+
+def test_help_does_not_show_what_is_between_the_agents_own_processes(call, capsys):
+    with pytest.raises(SystemExit):
+        call("--help")
+    shown = capsys.readouterr().out
+    assert "--runtime-dir" in shown
+    assert "--ready-fd" not in shown
+    assert "SUPPRESS" not in shown
