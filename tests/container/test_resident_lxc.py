@@ -27,6 +27,9 @@ def test_the_agent_beside_an_app(lxc_container, program, unprivileged):
     break_and_wait(box, "/etc/app.conf")
     (agent,) = agents(box)
     assert agent.parent == 1
+    box.profile(PROFILE.replace("good", "new"))
+    until(lambda: content(box, "/etc/app.conf") == "new\n", "what the new profile says")
+    until(lambda: not zombies(box), "no zombies")
     if program == "lxc-execute":  # its init waits for all that it has, the agent included
         (app,) = [pid for pid, (name, _) in box.processes().items() if name == "sh"]
         assert box.exec("sh", "-c", f"kill {app}").code == 0

@@ -1,0 +1,69 @@
+"""docs/platforms: what is written there parses, and the tests that it names are there."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+import yaml
+
+from container import lxc, pages
+from converge.cli import main
+
+NAMES = sorted(path.stem for path in pages.PAGES.glob("*.md") if path.stem != "README")
+MANIFESTS = ["kubernetes", "openshift"]
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_the_yaml_of_a_page_parses(page):
+    for block in pages.blocks(page, "yaml"):
+        assert list(yaml.safe_load_all(block))
+
+
+@pytest.mark.parametrize("page", [name for name in NAMES if name != "lxc"])
+def test_the_profile_of_a_page_is_valid(page, tmp_path, capsys):
+    file = tmp_path / "profile.yaml"
+    file.write_text(pages.profile(page))
+    mask = os.umask(0o022)
+    try:
+        assert main(["validate", str(file)]) == 0, capsys.readouterr().err
+    finally:
+        os.umask(mask)
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_the_tests_that_a_page_names_are_there(page):
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", pages.text(page))
+    assert named
+    for file, test in named:
+        text = (pages.REPOSITORY / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, f"{file}::{test}"
+
+
+@pytest.mark.parametrize("page", MANIFESTS)
+def test_a_manifest_has_what_an_api_server_asks_for(page):
+    config, deployment = yaml.safe_load_all(pages.blocks(page, "yaml")[0])
+    assert (config["apiVersion"], config["kind"]) == ("v1", "ConfigMap")
+    assert (deployment["apiVersion"], deployment["kind"]) == ("apps/v1", "Deployment")
+    template = deployment["spec"]["template"]
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    assert labels.items() <= template["metadata"]["labels"].items()
+    volumes = {one["name"] for one in template["spec"]["volumes"]}
+    for container in template["spec"]["containers"]:
+        assert {one["name"] for one in container["volumeMounts"]} == volumes
+        assert all(isinstance(one["value"], str) for one in container["env"])
+        assert "command" not in container, "it would replace the image's entrypoint"
+
+
+def test_the_settings_for_lxc_are_those_tested():
+    (config,) = pages.blocks("lxc", "ini")
+    lines = {line for line in config.splitlines() if line and not line.startswith("#")}
+    tests = (pages.REPOSITORY / "tests/container/test_resident_lxc.py").read_text(encoding="utf-8")
+    tested = lxc.SETTINGS + "lxc.uts.name = web\n"
+    for line in lines:
+        assert line in tested or line in tests or line.startswith("lxc.rootfs.path = dir:/"), line
+
+
+def test_the_index_names_every_page():
+    assert set(re.findall(r"\]\((\w[\w-]*)\.md\)", pages.text("README"))) == set(NAMES)
