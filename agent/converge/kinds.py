@@ -18,6 +18,7 @@ BUILT_IN = {
     "archive": "converge_resources.archive:ArchiveProvider",
     "block": "converge_resources.block:BlockProvider",
     "command": "converge_resources.command:CommandProvider",
+    "cron": "converge_resources.cron:CronProvider",
     "directory": "converge_resources.directory:DirectoryProvider",
     "download": "converge_resources.download:DownloadProvider",
     "file": "converge_resources.file:FileProvider",

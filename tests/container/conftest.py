@@ -16,7 +16,8 @@ from container.engine import HOW_TO, REPOSITORY, Container, Engine, find
 SITE = "import site; print(site.getsitepackages()[-1])"
 # python3, which supervisor needs, brings the libraries that the agent's own is linked with.
 PROGRAMS = (
-    "tini cron nginx-light openssh-client openssh-server procps rsyslog runit s6 sudo supervisor"
+    "tini cron faketime nginx-light openssh-client openssh-server procps rsyslog runit s6 sudo "
+    "supervisor"
 )
 
 
