@@ -31,6 +31,7 @@ BUILT_IN = {
     "symlink": "converge_resources.symlink:SymlinkProvider",
     "sysctl": "converge_resources.sysctl:SysctlProvider",
     "user": "converge_resources.user:UserProvider",
+    "yaml": "converge_resources.yaml_key:YamlProvider",
 }
 
 _loaded: dict[str, AnyProvider] = {}

@@ -99,13 +99,21 @@ class DataProvider(PartProvider[D]):
         wanted = _changed(spec, data, found)
         if wanted is data or plain_data.same(wanted, data):
             return Edited(body=body, found=state)
-        new = self.rewrite(body, wanted)
-        if not plain_data.same(self.load(new), wanted):
+        new = self._rewritten(body, wanted)
+        if new is None:
             raise EditError(
                 f"{plain_data.pointer(path)} cannot be edited without harm to the rest",
                 "declare the whole file as a `file` resource",
             )
         return Edited(body=new, found=state)
+
+    def _rewritten(self, body: str, data: Any) -> str | None:
+        """Return a text with other data, None if it would read as something else."""
+        try:
+            new = self.rewrite(body, data)
+            return new if plain_data.same(self.load(new), data) else None
+        except EditError:
+            return None
 
 
 def _changed(spec: DataSpec, data: Any, found: Any) -> Any:

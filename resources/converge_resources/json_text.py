@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
 
 from converge.record import Record
+from converge_resources import cuts
 from converge_resources.edit_files import EditError
 from converge_resources.plain_data import MISSING, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from converge_resources.cuts import Cut
 
 _MOST = 4 << 20  # characters
 _MOST_PASSES = 20  # one removes, the next adds; deeper levels of new data need no further ones
@@ -45,7 +47,7 @@ def load(text: str) -> Any:
     if not text.strip():
         return MISSING
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_members)
     except json.JSONDecodeError as error:
         raise EditError(
             f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}",
@@ -55,6 +57,15 @@ def load(text: str) -> Any:
         raise EditError(f"not JSON: {error}") from None
 
 
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise EditError(f"not JSON: the key {twice!r} is there twice", "remove one of them")
+    return found
+
+
 def rewrite(text: str, data: Any) -> str:
     """Return the text of other data, what is the same in it as it was. Raises EditError."""
     if not text.strip():
@@ -62,14 +73,14 @@ def rewrite(text: str, data: Any) -> str:
     for _ in range(_MOST_PASSES):
         writer = _Writer(text)
         writer.value(read(text, _after_space(text, 0)), data)
-        text = writer.text()
+        text = cuts.applied(text, writer.cuts)
         if not writer.cuts or same(load(text), data):
             break
     return text
 
 
 def read(text: str, start: int) -> Node:
-    """Return the value whose text begins at `start` of a valid text. Raises EditError."""
+    """Return the value whose text begins at `start` of a valid text."""
     opening = text[start]
     if opening not in "{[":
         value, end = _DECODER.raw_decode(text, start)
@@ -85,9 +96,7 @@ def read(text: str, start: int) -> Node:
     if opening == "[":
         value = [item.node.value for item in items]
     else:
-        value = {item.key: item.node.value for item in items}
-        if len(value) < len(items):
-            raise EditError("not JSON: a key is there twice", "remove one of them")
+        value = {str(item.key): item.node.value for item in items}
     return Node(value=value, start=start, end=at + 1, items=items)
 
 
@@ -109,18 +118,11 @@ class _Writer:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.cuts: list[tuple[int, int, str]] = []
+        self.cuts: list[Cut] = []
         indented = re.search(r"\n([ \t]+)\S", text)
         self._unit = indented[1] if indented else "  "
         self._flat = "\n" not in text.strip()
         self._compact = self._flat and '": ' not in text and text.strip() not in ("{}", "[]")
-
-    def text(self) -> str:
-        """Return the text with all that was collected."""
-        text = self._text
-        for start, end, new in sorted(self.cuts, reverse=True):
-            text = text[:start] + new + text[end:]
-        return text
 
     def value(self, node: Node, data: Any) -> None:
         """Make a value what it shall be."""
@@ -145,9 +147,9 @@ class _Writer:
 
     def _elements(self, node: Node, data: list[Any]) -> None:
         count = len(node.items)
-        left = remaining(node.value, data)
+        left = cuts.remaining(node.value, data)
         if left is not None:
-            self._remove(node, [node.items[index] for index in sorted(left)])
+            self._remove(node, [node.items[index] for index in left])
         elif len(data) < count:
             self.cuts.append((node.start, node.end, self._rendered(data, self._indent(node.start))))
         else:
@@ -156,16 +158,10 @@ class _Writer:
             self._add(node, [(None, value) for value in data[count:]])
 
     def _remove(self, node: Node, kept: list[Item]) -> None:
-        """Cut all items but these, each with one comma; those at the end with the one before."""
-        if not kept:
+        if kept:
+            self.cuts += cuts.leaving(node.items, kept)
+        else:
             self.cuts.append((node.start + 1, node.end - 1, ""))
-            return
-        starts, last = {item.start for item in kept}, kept[-1]
-        for item, following in pairwise(node.items):
-            if item.start not in starts and item.start < last.start:
-                self.cuts.append((item.start, following.start, ""))
-        if last.start < node.items[-1].start:
-            self.cuts.append((last.node.end, node.items[-1].node.end, ""))
 
     def _add(self, node: Node, new: list[tuple[str | None, Any]]) -> None:
         """Add items after the last one, as the first one is placed."""
@@ -193,17 +189,3 @@ class _Writer:
             separators = (",", ":") if self._compact else (", ", ": ")
             return json.dumps(value, ensure_ascii=False, separators=separators)
         return json.dumps(value, ensure_ascii=False, indent=self._unit).replace("\n", "\n" + indent)
-
-
-def remaining(old: list[Any], new: list[Any]) -> set[int] | None:
-    """Return which items of a list are left in another one that is part of it; None: it is not."""
-    left: set[int] = set()
-    at = 0
-    for item in new:
-        while at < len(old) and not same(old[at], item):
-            at += 1
-        if at == len(old):
-            return None
-        left.add(at)
-        at += 1
-    return left if len(left) < len(old) else None

@@ -125,5 +125,5 @@ def _index(part: str | int, done: Path) -> int:
 
 
 def _no_way(data: Any, done: Path) -> EditError:
-    kind = _TYPES.get(type(data), "a number")
+    kind = _TYPES.get(type(data), "an alias or has a tag")
     return EditError(f"{pointer(done) or 'the top'} is {kind}, so nothing can be below it")

@@ -153,3 +153,31 @@ def test_values_of_json(container):
     assert box.exec("/opt/converge/bin/python", "-c", show).out == "{'a': [1, None]}\n"
     assert box.stat("/etc/new.json", "%a") == "640"
     assert box.report("--once")["counts"]["in_sync"] == 3
+
+
+def test_values_of_yaml(container):
+    """A profile of converge's own is edited, and converge says whether it is a good one."""
+    edit = {"path": "/srv/p.yaml", "validate": "/usr/local/bin/converge validate %"}
+    value = {"yaml": "value", "key": "vars.greeting", "value": "no", **edit}
+    more = {"yaml": "more", "key": "/vars/names", "value": ["b"], "exclusive": False, **edit}
+    gone = {"yaml": "gone", "key": "/resources/0/mode", "state": "absent", **edit}
+    text = (
+        "# A profile\nprofile:   other   # with a comment\nvars:\n    greeting: 'yes'  # said\n"
+        "    names:\n    - a\nresources:\n- file: /etc/motd\n  content: '{{ greeting }}'\n"
+        '  mode: "0644"\n'
+    )
+    box = container(profile={"resources": [value, more, gone]})
+    box.exec("mkdir", "-p", "/srv")
+    box.write("/srv/p.yaml", text)
+    report = box.report("--once")
+    assert set(outcomes(report).values()) == {"changed"}, report
+    wanted = text.replace("'yes'", "'no'").replace("- a\n", "- a\n    - b\n")
+    assert box.read("/srv/p.yaml") == wanted.replace('  mode: "0644"\n', "")
+    assert box.converge("--once", "--profile", "/srv/p.yaml").code == 0
+    assert box.read("/etc/motd") == "no"
+
+    box.profile({"resources": [{**value, "key": "resources", "value": "none"}]})
+    report = box.report("--once")
+    assert outcomes(report) == {"yaml:value": "failed"}
+    assert "resources" in report["resources"][0]["reason"]
+    assert "'no'" in box.read("/srv/p.yaml")

@@ -197,7 +197,7 @@ class TestProvider(TreeFixtures):
             ("{", {}, "not JSON: Expecting property name"),
             ('{"a": 1,}', {}, "not JSON: Expecting property name enclosed in double quotes"),
             ('// x\n{"a": 1}', {}, "not JSON: Expecting value at line 1, column 1"),
-            ('{"a": 1, "a": 2}', {}, "not JSON: a key is there twice"),
+            ('{"a": 1, "a": 2}', {}, "not JSON: the key 'a' is there twice"),
             ("[" * 100_000, {}, "it is nested too deep"),
             ('{"k": "x"}', {"key": "k.a"}, "/k is a text, so nothing can be below it"),
             ("[]", {"key": "k.a"}, "the top is a list, and 'k' is no index of one"),
