@@ -146,10 +146,12 @@ AccountName = Annotated[
     StringConstraints(max_length=32),
     Matching(_ACCOUNT, "an account name (a-z, 0-9, `_`, `-`, `.`; useradd(8))"),
 ]
+AccountNames = _several(AccountName, str)
 AccountId = Annotated[int, Field(ge=0, le=_MOST_ID)]
 Seconds = Annotated[float, Field(gt=0)]
 Reference = Annotated[str, Matching(r"[a-z][a-z0-9_-]*:(?s:.+)", "a resource, written `kind:name`")]
 References = _several(Reference, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*:.")])
+Lines = _several(Line, str)
 AbsolutePaths = _several(AbsolutePath, str)
 _ANY_WORD = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
 _WORDS = {"type": "array", "items": _ANY_WORD, "minItems": 1}

@@ -28,6 +28,7 @@ BUILT_IN = {
     "line": "converge_resources.line:LineProvider",
     "package": "converge_resources.package:PackageProvider",
     "service": "converge_resources.service:ServiceProvider",
+    "sudoers": "converge_resources.sudoers:SudoersProvider",
     "symlink": "converge_resources.symlink:SymlinkProvider",
     "sysctl": "converge_resources.sysctl:SysctlProvider",
     "user": "converge_resources.user:UserProvider",
