@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
+_MOST_SHOWN = 50  # problems that one error lists
+
+
 class Problem(Record):
     """One thing wrong with what the user wrote.
 
@@ -57,6 +60,14 @@ class ProfileError(ConvergeError):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> ProfileError:
+        """Return an error with the first problems, file by file in the order of their places."""
+        files = list(dict.fromkeys(problem.file for problem in problems))
+        places = {file: number for number, file in enumerate(files)}
+        ordered = sorted(problems, key=lambda one: (places[one.file], one.line, one.column))
+        return cls(ordered[:_MOST_SHOWN])
+
 
 class LockedError(ConvergeError):
     """Another run holds the lock: exit 1, nothing touched."""
@@ -83,8 +94,11 @@ class CannotManageError(ConvergeError):
 
 
 def close_match(word: str, known: Iterable[str]) -> str:
-    """Return a remedy `did you mean …?` if a known word is close, else nothing."""
-    import difflib
+    """Return a remedy `did you mean …?` if a known word is close (or two are, equally), else ""."""
+    from difflib import SequenceMatcher, get_close_matches
 
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f"did you mean `{close[0]}`?" if close else ""
+    close = get_close_matches(word, list(known), 2)
+    likeness = [SequenceMatcher(None, one, word).ratio() for one in close]
+    if len(close) > 1 and likeness[0] > likeness[1]:
+        del close[1]
+    return f"did you mean {' or '.join(f'`{one}`' for one in close)}?" if close else ""

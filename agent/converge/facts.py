@@ -60,6 +60,10 @@ class Facts(Mapping[str, "Any"]):
     def __len__(self) -> int:
         return len(_names())
 
+    def missing(self, name: str) -> str:
+        """Return what to tell somebody who asks for a fact that there is not."""
+        return f"there is no fact `{name}`; there are {', '.join(self)}"
+
     def used(self) -> dict[str, Any]:
         """Return the facts that were asked for until now: whether they hold still, ask `same`.
 

@@ -123,6 +123,8 @@ def _secret(value: Any) -> Any:
             return value
         if source in _SECRET_SOURCES and isinstance(where, str | list):
             return {MARK: {source: _SECRET_SOURCES[source](where)}}
+    if isinstance(value, bool | int | float):  # which may be a password: it is not shown
+        raise ValueError('a number, true and false are not texts; quote it: "…"')
     raise ValueError(
         "a secret is a text, or one of { env: NAME }, { file: /path } and { command: [program, …] }"
     )
@@ -149,7 +151,13 @@ AccountName = Annotated[
 AccountNames = _several(AccountName, str)
 AccountId = Annotated[int, Field(ge=0, le=_MOST_ID)]
 Seconds = Annotated[float, Field(gt=0)]
-Reference = Annotated[str, Matching(r"[a-z][a-z0-9_-]*:(?s:.+)", "a resource, written `kind:name`")]
+Reference = Annotated[
+    str,
+    Matching(
+        r"[a-z][a-z0-9_-]*:(?s:.+)",
+        "the id of a resource: write `kind:name`, as in `file:/etc/motd`",
+    ),
+]
 References = _several(Reference, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*:.")])
 Lines = _several(Line, str)
 AbsolutePaths = _several(AbsolutePath, str)

@@ -11,7 +11,7 @@ from converge.errors import close_match
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from converge.common import Common
     from converge.kinds import AnyProvider
@@ -33,17 +33,21 @@ class Compiled(Record):
     item: str = ""
 
 
-def link(compiled: Mapping[str, Compiled], problem: Callable[..., None]) -> list[Resource]:
+def link(
+    compiled: Mapping[str, Compiled], problem: Callable[..., None], failed: Collection[str] = ()
+) -> list[Resource]:
     """Resolve references, find the order, and return the resources wave by wave.
 
-    What is wrong goes to `problem`; the result is then of no use.
+    What is wrong goes to `problem`; the result is then of no use. `failed` are the ids of resources
+    that are declared but wrong; an empty one stands for any id.
     """
-    links = Links(compiled, problem)
+    links = Links(compiled, problem, failed)
     try:
         order = graph.waves(list(compiled), links.after)
     except graph.CycleError as error:
         first = compiled[error.cycle[0]]
-        problem(first.declaration, first.id, (), f"a cycle: {error}", "remove one `require`")
+        message = f"a cycle, in which each goes before the next: {error}"
+        problem(first.declaration, first.id, (), message, "remove one `require` or the like")
         return []
     return [
         _resource(compiled[name], wave, links) for wave, names in enumerate(order) for name in names
@@ -74,8 +78,14 @@ class Links:
     `after` maps an id to the ids that go before it, `notify` to those it notifies.
     """
 
-    def __init__(self, compiled: Mapping[str, Compiled], problem: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        compiled: Mapping[str, Compiled],
+        problem: Callable[..., None],
+        failed: Collection[str] = (),
+    ) -> None:
         self.compiled = compiled
+        self._failed = failed
         self._problem = problem
         self.after: dict[str, set[str]] = {name: set() for name in compiled}
         self.notify: dict[str, set[str]] = {name: set() for name in compiled}
@@ -102,9 +112,8 @@ class Links:
                 other = claims.setdefault(claim, name)
                 if other != name:
                     line, _ = self.compiled[other].declaration.place()
-                    self._wrong(
-                        one, (), f"{other} (line {line}) manages the same {claim.partition(':')[0]}"
-                    )
+                    message = f"{other} (line {line}) manages the same {claim.partition(':')[0]}"
+                    self._wrong(one, (), message, "remove one of them")
         self._parts(claims)
         return claims
 
@@ -143,6 +152,8 @@ class Links:
             if other == one.id:
                 self._wrong(one, (attribute,), f"`{attribute}` names the resource itself")
             elif other not in self.compiled:
+                if other in self._failed or "" in self._failed:
+                    continue
                 remedy = close_match(other, self.compiled) or "write `kind:name`, as it is declared"
                 self._wrong(one, (attribute,), f"`{attribute}`: there is no {other}", remedy)
             else:

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from converge import fields
+from converge import fields, model_errors
 from converge.provider import Spec
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from converge.record import Record
 
 Place = tuple[str | int, ...]
@@ -65,29 +63,11 @@ def validate(spec: type[R], data: dict[str, Any]) -> tuple[R | None, list[tuple[
     try:
         values = model_of(spec).model_validate(data).model_dump(mode="json")
     except ValidationError as error:
-        return None, list(_problems(error))
+        return None, list(model_errors.problems(error, data))
     made = spec(**values)
     rules = made.problems() if isinstance(made, Spec) else ()
     problems: list[tuple[Place, str]] = [((name,), text) for name, text in rules]
     return (None, problems) if problems else (made, [])
-
-
-def _problems(error: ValidationError) -> Iterator[tuple[Place, str]]:
-    for found in error.errors(include_url=False):
-        place = tuple(part for part in found["loc"] if not str(part).startswith("function-"))
-        match found["type"]:
-            case "extra_forbidden":
-                message = f"unknown attribute `{place[-1]}`"
-            case "missing":
-                message = f"the attribute `{place[-1]}` is missing"
-            case "value_error":
-                message = str(found["ctx"]["error"])
-            case "literal_error":
-                message = f"{found['input']!r} is not one of {found['ctx']['expected']}"
-            case _:
-                shown = repr(found["input"])
-                message = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown[:60]}"
-        yield place, message
 
 
 def schema_of(spec: type[Record], ref_template: str = "#/$defs/{model}") -> dict[str, Any]:

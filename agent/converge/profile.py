@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from converge import assertions
+from converge import assertions, hints
 from converge.errors import ConvergeError, Problem, ProfileError, close_match
 from converge.merging import STRATEGIES
 from converge.origins import Origin, name_problem
@@ -60,13 +60,17 @@ class Profile(Record):
     assertions: list[Assertion]
     declarations: list[Declaration]
     files: dict[str, bytes]  # real path → content, of every file read
+    problems: tuple[Problem, ...] = ()
 
 
 def load(path: str, read: Read) -> Profile:
-    """Read a profile and all that it includes. Raises ProfileError with every problem found."""
+    """Read a profile and all that it includes. Raises ProfileError if a file of it cannot be read.
+
+    What else is wrong is in the profile's `problems`, so that the rest is looked at, too.
+    """
     loader = _Loader(os.path.abspath(path), read)
     loader.load(loader.top)
-    if loader.problems:
+    if loader.broken:
         raise ProfileError(loader.problems)
     return Profile(
         name=loader.name or os.path.basename(path).rpartition(".")[0],
@@ -77,6 +81,7 @@ def load(path: str, read: Read) -> Profile:
         assertions=loader.assertions,
         declarations=loader.declarations,
         files=loader.files,
+        problems=tuple(loader.problems),
     )
 
 
@@ -93,6 +98,7 @@ class _Loader:
         self.declarations: list[Declaration] = []
         self.files: dict[str, bytes] = {}
         self.problems: list[Problem] = []
+        self.broken = False  # a file is not there, or no profile: what needs it would be wrong, too
         self._open: list[str] = []
         self._done: set[str] = set()
 
@@ -106,12 +112,14 @@ class _Loader:
             document = yamlfile.load(text, path)
         except ProfileError as error:
             self.problems += error.problems
+            self.broken = True
             return
         data = document.data
         if data is None:
             data = {}
         if not isinstance(data, dict):
             self._problem(document, (), "a profile is a mapping", "begin with `profile: NAME`")
+            self.broken = True
             return
         self._open.append(path)
         self._check_keys(document, data)
@@ -124,8 +132,7 @@ class _Loader:
     def _check_keys(self, document: Document, data: dict[str, Any]) -> None:
         for key in data:
             if key not in KEYS:
-                remedy = close_match(key, KEYS) or f"a profile has {', '.join(KEYS)}"
-                self._problem(document, (key,), f"unknown key `{key}`", remedy)
+                self._problem(document, (key,), f"unknown key `{key}`", hints.key(key, KEYS))
 
     def _take(self, document: Document, data: dict[str, Any], path: str) -> None:
         name = data.get("profile")
@@ -175,7 +182,9 @@ class _Loader:
                 "includes are relative paths and stay in the profile's folder",
             )  # fmt: skip
         elif target in self._open:
-            self._problem(document, place, f"`{name}` includes itself")
+            way = [*self._open[self._open.index(target) :], target]
+            chain = " → ".join(os.path.relpath(one, self.folder) for one in way)
+            self._problem(document, place, f"`{name}` includes itself: {chain}")
         elif len(self.files) >= _MOST_FILES:
             self._problem(document, place, f"more than {_MOST_FILES} files")
         elif target not in self._done:
@@ -183,6 +192,7 @@ class _Loader:
                 self.load(target)
             except ConvergeError as error:
                 self._problem(document, place, str(error))
+                self.broken = True
 
     def _declare(self, document: Document, i: int, item: Any) -> None:
         place = ("resources", i)
@@ -209,7 +219,7 @@ class _Loader:
         if isinstance(value, list):
             yield from enumerate(value)
         elif value is not None:
-            self._problem(document, (key,), f"`{key}` is a list")
+            self._problem(document, (key,), f"`{key}` must be a list", "begin each item with `- `")
 
     def _mapping(
         self, document: Document, data: dict[str, Any], key: str
@@ -217,7 +227,9 @@ class _Loader:
         """Yield the entries of a mapping whose keys are names of vars."""
         value = data.get(key)
         if value is not None and not isinstance(value, dict):
-            self._problem(document, (key,), f"`{key}` is a mapping")
+            self._problem(
+                document, (key,), f"`{key}` must be a mapping", "write lines of `name: value`"
+            )
             return
         for name, item in (value or {}).items():
             message, remedy = name_problem(name)

@@ -18,7 +18,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from converge import bounds
-from converge.noted import Noted
 from converge.plain import plain
 
 if TYPE_CHECKING:
@@ -34,6 +33,10 @@ _PADDING = ("batch", "center", "indent", "slice", "tojson", "wordwrap")
 _JOINED = " ~"  # a filter that no template can name
 
 
+class RefusedError(TemplateSyntaxError):
+    """A template that is well-formed, and does what templates here do not."""
+
+
 class Undefined(StrictUndefined):
     """An undefined value; whatever is done with it says what is not defined."""
 
@@ -44,8 +47,8 @@ class Undefined(StrictUndefined):
         owner = self._undefined_obj
         if owner is _NO_OWNER:
             return f"`{self._undefined_name}` is not defined"
-        if isinstance(owner, Noted):
-            return owner.missing(str(self._undefined_name))
+        if hasattr(type(owner), "missing"):  # of facts
+            return str(owner.missing(self._undefined_name))
         if hasattr(owner, "keys"):
             known = ", ".join(str(key) for key in list(owner)[:20])
             return f"there is no `{self._undefined_name}` in it; it has {known or 'nothing'}"
@@ -75,7 +78,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Compile a template; return it and whether it is one expression and nothing else."""
         tree = self.parse(source)
         for load in tree.find_all(_LOADS):
-            raise TemplateSyntaxError("a template cannot include or import another", load.lineno)
+            raise RefusedError("a template cannot include or import another", load.lineno)
         match tree.body:
             case [nodes.Output(nodes=[inner])] if not isinstance(inner, nodes.TemplateData):
                 return self._assign(inner), True

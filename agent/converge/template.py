@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from converge.errors import ConvergeError
 from converge.merging import Merged
+from converge.template_errors import TemplateError, explained
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from jinja2.environment import Template
 
     from converge.sandbox import Sandbox
@@ -18,16 +17,6 @@ if TYPE_CHECKING:
     Path = tuple[str | int, ...]
 
 _MARKS = ("{{", "{%", "{#")
-
-
-class TemplateError(ConvergeError):
-    """A template cannot be rendered. `path` is where in the data; `line` of the template, or 0."""
-
-    def __init__(self, message: str, path: Path = (), remedy: str = "", line: int = 0) -> None:
-        super().__init__(message, remedy)
-        self.message = message
-        self.path = path
-        self.line = line
 
 
 def is_template(value: Any) -> bool:
@@ -114,7 +103,7 @@ class Templates:
         except (RecursionError, MemoryError):
             raise TemplateError("the template is too deep or too large", path) from None
         except Exception as error:  # a template can raise anything
-            raise _explained(error, names, path) from error
+            raise explained(error, source, names, path) from error
 
 
 class Variables(Mapping[str, Any]):
@@ -213,26 +202,3 @@ def _render(template: Template, names: Mapping[str, Any]) -> str:
         size += len(part)
         bounds.length("", size)
     return "".join(parts)
-
-
-def _explained(error: Exception, names: Mapping[str, Any], path: Path) -> TemplateError:
-    import re
-
-    from converge.errors import close_match
-
-    message = getattr(error, "message", None) or str(error) or type(error).__name__
-    undefined = re.fullmatch(r"`(\w+)` is not defined", message)
-    remedy = close_match(undefined[1], names) if undefined else ""
-    line = getattr(error, "lineno", None) or _line(error.__traceback__)
-    return TemplateError(message, path, remedy, line)
-
-
-def _line(traceback: TracebackType | None) -> int:
-    """Return the innermost line of a template that a traceback goes through, or 0."""
-    line = 0
-    while traceback:
-        template = traceback.tb_frame.f_globals.get("__jinja_template__")
-        if template:
-            line = template.get_corresponding_lineno(traceback.tb_lineno)
-        traceback = traceback.tb_next
-    return line

@@ -101,7 +101,7 @@ class TestSpec:
             ({"name": "x", "umask": 22}, "umask", "quote it"),
             ({"name": "x", "umask": "9"}, "umask", "no umask"),
             ({"name": "x", "env": {"A B": "c"}}, "env", "the name of a variable"),
-            ({"name": "x", "returns": 256}, "returns", "less than or equal to 255"),
+            ({"name": "x", "returns": 256}, "returns", "at most 255"),
             ({"name": "x", "always": True, "refresh_only": True}, "always", "exclude"),
             ({"name": "x", "creates": "y"}, "creates", "absolute"),
         ],

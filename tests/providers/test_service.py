@@ -371,9 +371,9 @@ class TestDeclaration:
         [
             ({"name": "../x"}, "not a service's name"),
             ({"name": "-x"}, "not a service's name"),
-            ({"state": "on"}, "is not one of 'running' or 'stopped'"),
-            ({"notify_signal": "KILL"}, "is not one of"),
-            ({"notify_signal": "TERM"}, "is not one of"),
+            ({"state": "on"}, "must be 'running' or 'stopped'"),
+            ({"notify_signal": "KILL"}, "`notify_signal` must be 'HUP', "),
+            ({"notify_signal": "TERM"}, "`notify_signal` must be 'HUP', "),
             ({"start": "a 'b"}, "cannot be split into words"),
             ({"start": ""}, "a program is a list of words"),
             ({"start": "bin/x"}, "is relative: name the program"),
@@ -384,7 +384,7 @@ class TestDeclaration:
             ({"manager": "s6", "pidfile": "/run/x"}, "`pidfile` is for a plain process"),
             ({"manager": "main", "start": "x"}, "`start` is for a plain process"),
             ({"start": "x", "environment": {"A=B": "c"}}, "is no name of a variable"),
-            ({"timeout": 0}, "greater than 0"),
+            ({"timeout": 0}, "more than 0"),
             ({"log": "relative"}, "not an absolute path"),
         ],
     )

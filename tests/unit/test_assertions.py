@@ -87,7 +87,9 @@ def test_wrong_assertions(make, written, line, message):
 
 
 def test_a_list_is_needed(make):
-    assert wrong(make, "assert: {that: a}\n") == [(1, "`assert` is a list", "")]
+    assert wrong(make, "assert: {that: a}\n") == [
+        (1, "`assert` must be a list", "begin each item with `- `")
+    ]
 
 
 def test_validate_warns_of_what_does_not_hold_here(tmp_path, capsys):

@@ -140,6 +140,29 @@ def test_all_errors_at_once_each_with_place_resource_and_remedy(make):
     assert found[5][4] == "the kind goes first: `- thing: …`"
 
 
+def test_what_is_wrong_with_files_resources_and_links_is_told_together(make):
+    with pytest.raises(ProfileError) as caught:
+        make(
+            "resorces: []\n"
+            "resources:\n"
+            "  - thing: a\n    require: thing:none\n"
+            "  - thing: b\n    valeu: 1\n"
+            "  - thing: c\n    require: [thing:b, thing:ab]\n"
+        )
+    assert [(line, found) for line, _, _, found, _ in problems(caught)] == [
+        (1, "unknown key `resorces`"),
+        (4, "`require`: there is no thing:none"),
+        (6, "unknown attribute `valeu`"),
+        (8, "`require`: there is no thing:ab"),
+    ]
+
+
+def test_a_resource_without_a_name_may_be_the_one_that_is_required(make):
+    with pytest.raises(ProfileError) as caught:
+        make("resources:\n  - thing: '{{ x }}'\n  - thing: b\n    require: thing:a\n")
+    assert [found[3] for found in problems(caught)] == ["`x` is not defined"]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -149,14 +172,14 @@ def test_all_errors_at_once_each_with_place_resource_and_remedy(make):
         (
             "resources:\n  - thing: a\n    require: thing:b\n  - thing: b\n    require: thing:a\n",
             2,
-            "a cycle: thing:a → thing:b → thing:a",
+            ": thing:a → thing:b → thing:a",
         ),
         ("resources:\n  - thing: a\n    name: b\n", 3, "unknown attribute `name`"),
         ("resources:\n  - thing:\n", 2, "needs a name"),
         ("resources:\n  - thing: []\n", 2, "needs a name"),
         ("resources:\n  - a\n", 2, "a resource is a mapping"),
-        ("resources: 3\n", 1, "`resources` is a list"),
-        ("vars: [a]\n", 1, "`vars` is a mapping"),
+        ("resources: 3\n", 1, "`resources` must be a list"),
+        ("vars: [a]\n", 1, "`vars` must be a mapping"),
         ("vars:\n  a-b: 3\n", 2, "cannot name a var"),
         ("vars:\n  facts: 3\n", 2, "cannot name a var"),
         ("resorces: []\n", 1, "unknown key `resorces`"),

@@ -117,7 +117,7 @@ def test_two_items_of_one_name_are_an_error_with_the_place(make):
         ("'{{ 1 + 1 }}'", "`for_each` takes a list or a mapping, not 2"),
         ("usres", "`usres` is not defined (did you mean `users`?)"),
         ("['{{ nothing }}']", "`nothing` is not defined"),
-        ("users +", "unexpected 'end of template'"),
+        ("users +", "the expression cannot be read: unexpected 'end of template'"),
         ("item", "`item` is not defined"),
     ],
 )
@@ -150,7 +150,7 @@ def test_how_many_is_bounded(make, monkeypatch):
     assert wrong(make, text + "[1, 2]\n") == [
         (2, "thing", "the declaration stands for more than 3 resources", "split it")
     ]
-    monkeypatch.setattr("converge.compile._MOST_RESOURCES", 3)
+    monkeypatch.setattr("converge.compiler._MOST_RESOURCES", 3)
     found = wrong(make, "resources:\n  - thing: [a, b]\n  - thing: [c, d]\n")
     assert [one[2] for one in found] == ["the profile has more than 3 resources"]
 

@@ -142,7 +142,7 @@ def test_wrong_layers(content, tmp_path, text, line, message):
         ("['{{ rloe }}.yaml']", "`rloe` is not defined (did you mean `role`?)"),
         ("[1]", "a layer is the name of a file, which may be a template"),
         ("[sub]", "/sub is not a regular file"),
-        ("x.yaml", "`layers` is a list"),
+        ("x.yaml", "`layers` must be a list"),
     ],
 )
 def test_wrong_names_of_layers(content, layers, message):
@@ -157,7 +157,7 @@ def test_wrong_names_of_layers(content, layers, message):
     [
         ("{a: uniqe}", "'uniqe' is not one of first, unique, deep", "did you mean `unique`?"),
         ("{a: [deep]}", "['deep'] is not one of first, unique, deep", "did you mean `deep`?"),
-        ("deep", "`merge` is a mapping", ""),
+        ("deep", "`merge` must be a mapping", "write lines of `name: value`"),
         ("{a-b: deep}", "`a-b` cannot name a var", "use letters, digits and `_`, no digit first"),
     ],
 )

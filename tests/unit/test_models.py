@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 
+from converge.common import Common
 from converge.models import model_of, schema_of, validate
 from converge.provider import Spec
 
@@ -95,18 +96,41 @@ def test_what_was_declared_is_not_shared():
     [
         ({"colour": 1}, ("colour",), "unknown attribute `colour`"),
         ({"name": "a"}, ("name",), "'a' is not an absolute path"),
-        ({"state": "gone"}, ("state",), "'gone' is not one of 'present' or 'absent'"),
-        ({"size": "2"}, ("size",), "input should be a valid integer, not '2'"),
-        ({"size": True}, ("size",), "input should be a valid integer, not True"),
-        ({"size": 1.0}, ("size",), "input should be a valid integer, not 1.0"),
-        ({"tags": "x"}, ("tags",), "input should be a valid list, not 'x'"),
-        ({"tags": ["x", 5]}, ("tags", 1), "input should be a valid string, not 5"),
-        ({"options": {"a": "b"}}, ("options", "a"), "input should be a valid integer, not 'b'"),
+        ({"state": "gone"}, ("state",), "`state` must be 'present' or 'absent', not 'gone'"),
+        (
+            {"size": "2"},
+            ("size",),
+            "`size` must be a whole number, not '2'; write 2 without quotes",
+        ),
+        ({"size": True}, ("size",), "`size` must be a whole number, not true"),
+        ({"size": 1.0}, ("size",), "`size` must be a whole number, not 1.0"),
+        ({"tags": "x"}, ("tags",), "`tags` must be a list, not 'x'; write [x]"),
+        ({"tags": ["x", 5]}, ("tags", 1), 'an item of `tags` must be a text, not 5; quote it: "5"'),
+        ({"options": {"a": "b"}}, ("options", "a"), "`a` must be a whole number, not 'b'"),
         ({"code": "A"}, ("code",), "'A' is not a code"),
     ],
 )
 def test_problems(declared, place, message):
     assert wrong(declared) == {place: message}
+
+
+@pytest.mark.parametrize(
+    ("declared", "place", "message"),
+    [
+        ({"when": 3}, ("when",), "`when` must be a text or true or false, not 3"),
+        ({"for_each": 3}, ("for_each",), "`for_each` must be a list, a mapping or a text, not 3"),
+        ({"noop": "no"}, ("noop",), "`noop` must be true or false, not 'no'; write false"),
+        ({"tags": {"a": 1}}, ("tags",), '`tags` must be a list, not {"a": 1}'),
+        ({"require": [None]}, ("require", 0), "an item of `require` must be a text, not null"),
+        (
+            {"on_unmanageable": "wran"},
+            ("on_unmanageable",),
+            "`on_unmanageable` must be 'fail', 'warn' or 'skip', not 'wran'; did you mean `warn`?",
+        ),
+    ],
+)
+def test_a_value_of_several_types_is_told_once(declared, place, message):
+    assert validate(Common, declared) == (None, [(place, message)])
 
 
 def test_a_mode_that_is_a_number():

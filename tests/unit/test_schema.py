@@ -135,7 +135,12 @@ def test_common_attributes_that_are_wrong(validator, attributes):
 
 def test_what_a_wrong_reference_is_told():
     _, problems = validate(Common, {"require": ["file:/a", "b"]})
-    assert problems == [(("require", 1), "'b' is not a resource, written `kind:name`")]
+    assert problems == [
+        (
+            ("require", 1),
+            "'b' is not the id of a resource: write `kind:name`, as in `file:/etc/motd`",
+        )
+    ]
 
 
 def test_the_defaults():

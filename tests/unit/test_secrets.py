@@ -150,7 +150,7 @@ class TestCatalog:
             ("secrets: {a: {env: A}}", "for a `content` that is a text"),
             ("content: '{{ secrets.a }}'", "`secrets` is not defined"),
             ("content: x\n    secrets: {a b: {env: A}}", "the name of a secret"),
-            ("content: x\n    secrets: [a]", "dictionary"),
+            ("content: x\n    secrets: [a]", "must be a mapping"),
         ],
     )
     def test_templates_that_are_wrong(self, make, resource, words):

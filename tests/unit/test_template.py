@@ -153,7 +153,7 @@ def test_undefined_names(text, message):
 )
 def test_a_template_loads_no_other(text):
     found = error(text)
-    assert found.message == "a template cannot include or import another"
+    assert found.message.startswith("a template cannot include or import another")
     assert found.line == text.count("\n") + 1
 
 
