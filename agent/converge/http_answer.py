@@ -79,7 +79,7 @@ class Head(Record):
         known = {one.value: one.phrase for one in HTTPStatus}  # the server's own may be anything
         raise FetchError(
             f"{shown} answered {self.status} {known.get(self.status, '')}".rstrip(),
-            "check `token_file` and `headers`" if self.status in (401, 403, 407) else "",
+            "check the token and the headers" if self.status in (401, 403, 407) else "",
             temporary=self.status in _TEMPORARY,
             retry_after=weblink.seconds(self.headers.get("retry-after", ""), time.time()),
             status=self.status,

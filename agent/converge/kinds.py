@@ -31,6 +31,7 @@ BUILT_IN = {
     "sudoers": "converge_resources.sudoers:SudoersProvider",
     "symlink": "converge_resources.symlink:SymlinkProvider",
     "sysctl": "converge_resources.sysctl:SysctlProvider",
+    "tidy": "converge_resources.tidy:TidyProvider",
     "user": "converge_resources.user:UserProvider",
     "yaml": "converge_resources.yaml_key:YamlProvider",
 }

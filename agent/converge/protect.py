@@ -12,7 +12,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from converge import modes
+from converge import modes, private
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -26,6 +26,7 @@ _CORE = frozenset((
 ))  # fmt: skip
 _PLACES = frozenset(("/home", "/opt", "/root", "/tmp"))  # noqa: S108  others may own what is there
 _FILES = frozenset(("/etc/passwd", "/etc/group", "/etc/shadow"))
+_PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/share")
 _CLOSED = frozenset(("/root", "/boot"))  # may be closed to others
 _SETTINGS = "/etc/converge"
 _SHARED = frozenset(("/", "/usr", "/usr/local", "/opt", _SETTINGS))  # not the agent's alone
@@ -65,6 +66,8 @@ def problem(
     removed = state in ("absent", "purged")
     if kind in _PATH_KINDS:
         return _path_problem(kind, removed, "/" + os.path.normpath(name).lstrip("/"), spec, own)
+    if kind == "tidy":
+        return _tidy_problem("/" + os.path.normpath(name).lstrip("/"), spec, own)
     if spec.get("path") is not None:
         return _edit_problem("/" + os.path.normpath(spec["path"]).lstrip("/"), own)
     if kind in ("user", "group") and name == "root":
@@ -104,6 +107,20 @@ def _path_problem(
         return _directory_problem(name, spec, needed)
     if name in _FILES and _opens(spec.get("mode"), 0o644):
         return f"{name} is protected: with mode {spec['mode']} anyone could become root"
+    return None
+
+
+def _tidy_problem(name: str, spec: Mapping[str, Any], own: Collection[str]) -> str | None:
+    """Return why a directory may not be tidied; its own fallbacks in /tmp and the like it spares."""
+    trouble = _edit_problem(name, own)
+    if trouble:
+        return trouble
+    if name in _CORE | _FILES or _within(name, "/proc", "/sys", "/dev", *_PROGRAMS):
+        return f"{name} is protected: what is old there is needed all the same"
+    spared = [f"{folder}/converge-{os.geteuid()}" for folder in private.FALLBACKS]
+    needed = [p for p in own if _within(p, name) and not _within(p, *spared) and p != "/"]
+    if needed and spec.get("recurse"):
+        return f"{name} is protected: the agent needs {needed[0]}"
     return None
 
 

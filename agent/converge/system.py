@@ -158,16 +158,19 @@ class System(ReadOnlySystem):
             staging.set_link_owner(folder_fd, name, uid, gid)
 
     def remove(self, path: str, *, backup: bool = True) -> None:
-        """Remove a file or symbolic link, a regular file after a backup. Raises OSError, ApplyError."""
+        """Remove a file, symbolic link or empty directory, a regular file after a backup.
+
+        Raises OSError, ApplyError.
+        """
         found = self.lstat(path)
         if found is None:
             return
         with At(self.paths, path) as (folder_fd, name):
             if backup and stat.S_ISREG(found.st_mode):
                 self._writer.keep(folder_fd, name, path)
-            os.unlink(name, dir_fd=folder_fd)
+            (os.rmdir if stat.S_ISDIR(found.st_mode) else os.unlink)(name, dir_fd=folder_fd)
             atomic.sync_directory(folder_fd)
-        if stat.S_ISLNK(found.st_mode):
+        if not stat.S_ISREG(found.st_mode):
             self.paths.forget()  # directories may be remembered by a path through it
 
     def remove_tree(self, path: str, *, backup: bool = True) -> None:

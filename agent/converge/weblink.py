@@ -27,7 +27,7 @@ def check(url: str) -> str:
     if parts.scheme.lower() not in _PORTS:
         raise ValueError(f"`{parts.scheme}` URLs are not fetched: only http and https")
     if "@" in parts.netloc:
-        raise ValueError("credentials in a URL end up in logs: use `token_file`")
+        raise ValueError("credentials in a URL end up in logs: use `token`")
     if not parts.hostname:
         raise ValueError("the URL names no host")
     if parts.fragment:

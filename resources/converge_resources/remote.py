@@ -14,11 +14,11 @@ from converge.provider import Spec, Unmanageable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Annotated, Any
 
     from converge.fetch import Answer, Request
-    from converge.fields import AbsolutePath, Doc, Line, Matching, Seconds
+    from converge.fields import AbsolutePath, Doc, Line, Matching, Seconds, Secret
     from converge.system import ReadOnlySystem, System
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
@@ -26,7 +26,6 @@ _OURS = frozenset((
     "accept-encoding", "connection", "content-length", "host", "if-modified-since", "if-none-match",
     "range", "transfer-encoding",
 ))  # fmt: skip
-_MOST_TOKEN = 64 << 10  # bytes
 _MOST_TRIES = 10
 
 
@@ -39,11 +38,11 @@ class RemoteSpec(Spec):
         Doc("Its digest, `sha256:…`. Unset: the server is asked in every run whether it changed."),
     ] = None
     headers: Annotated[
-        Mapping[str, Line], Doc("Headers that are sent to the origin of `url` alone.")
-    ] = {}
-    token_file: Annotated[
-        AbsolutePath | None,
-        Doc("File with a token that is sent as `Authorization: Bearer`, read when it is used."),
+        dict[str, Secret],
+        Doc("Headers that are sent to the origin of `url` alone; a value may be a secret."),
+    ] = {}  # noqa: RUF012  a spec is frozen
+    token: Annotated[
+        Secret | None, Doc("Sent as `Authorization: Bearer`, to the origin of `url` alone.")
     ] = None
     ca: Annotated[
         AbsolutePath | None,
@@ -70,6 +69,8 @@ class RemoteSpec(Spec):
                 yield "headers", f"`{name}` is not a header that may be set"
         if not all(_sendable(value) for value in self.headers.values()):
             yield "headers", "a value has white space around it, or characters that cannot be sent"
+        if self.token is not None and not (self.token and _sendable(self.token)):
+            yield "token", "a token is one line of printable ASCII"
         if (self.certificate is None) != (self.key is None):
             yield "key", "`certificate` and `key` go together"
         if self.min_rate < 0 or self.max_bytes < 1:
@@ -87,14 +88,14 @@ class RemoteSpec(Spec):
 
     def files(self) -> Iterator[str]:
         """Yield the paths that a request reads."""
-        yield from filter(None, (self.token_file, self.ca, self.certificate, self.key))
+        yield from filter(None, (self.ca, self.certificate, self.key))
 
 
-_OF_A_REQUEST = ("headers", "token_file", "ca", "certificate", "proxy", "redirects")
+_OF_A_REQUEST = ("headers", "token", "ca", "certificate", "proxy", "redirects")
 
 
 def request(spec: RemoteSpec, system: ReadOnlySystem, **more: Any) -> Request:
-    """Return the request that a spec describes. Raises ApplyError for a token that is none."""
+    """Return the request that a spec describes."""
     from converge.fetch import Request
 
     paths: dict[str, Any] = {
@@ -105,7 +106,7 @@ def request(spec: RemoteSpec, system: ReadOnlySystem, **more: Any) -> Request:
     return Request(
         url=spec.url or "",
         headers=spec.headers,
-        token=_token(spec.token_file, system) if spec.token_file else "",
+        token=spec.token or "",
         digest=spec.sha256 or "",
         proxy=spec.proxy or "",
         redirects=spec.redirects,
@@ -183,26 +184,17 @@ def _url_problems(spec: RemoteSpec) -> Iterator[tuple[str, str]]:
         try:
             if url is not None:
                 weblink.check(url)
-                if name == "url" and spec.token_file and not weblink.is_private(url):
-                    yield "token_file", "over plain http anyone on the way can read a token"
+                if name == "url" and spec.token and not weblink.is_private(url):
+                    yield "token", "over plain http anyone on the way can read a token"
         except ValueError as error:
             yield name, str(error)
 
 
-def _sendable(value: str) -> bool:
+def _sendable(value: Any) -> bool:
+    """Tell whether a value may be sent; what is still a reference is looked at when it is filled."""
+    if not isinstance(value, str):
+        return True
     return value == value.strip() and value.isascii() and value.isprintable()
-
-
-def _token(path: str, system: ReadOnlySystem) -> str:
-    """Return the token in a file, which may be a link as Kubernetes lays them."""
-    try:
-        content = system.read(path, follow=True, limit=_MOST_TOKEN)
-    except OSError as error:
-        raise ApplyError(f"the token file {path} cannot be read: {error.strerror}") from error
-    token = (content or b"").decode("ascii", errors="replace").strip()
-    if content is None or not token or not _sendable(token):
-        raise ApplyError(f"the token file {path} holds no token: one line of printable ASCII")
-    return token
 
 
 def _words(error: Exception) -> str:

@@ -39,7 +39,8 @@ class Walk:
 
     `managed` are absolute paths of other resources; one that ends in a slash is a whole tree of
     another's. `ignore` are fnmatch globs on the relative path and on the base name. What is
-    ignored or mounted, and others' trees, are neither listed nor entered.
+    ignored or mounted, and others' trees, are neither listed nor entered; nor is what lies more than
+    `depth` levels below.
     Raises OSError, and TooManyError beyond `limit` entries.
     """
 
@@ -51,12 +52,14 @@ class Walk:
         limit: int,
         managed: Collection[str] = (),
         ignore: Sequence[str] = (),
+        depth: int | None = None,
     ) -> None:
         self._system = system
         self._inside = path.rstrip("/") + "/"
         self._managed = frozenset(managed)
         self._ignored = _matcher(ignore)
         self._kept: set[str] = {""}
+        self._depth = depth
         self.entries: list[Entry] = []  # each after the directory that holds it
         for name in self._managed:
             self._keep(name.removeprefix(self._inside).rstrip("/"))
@@ -81,6 +84,10 @@ class Walk:
             found[top] = first, count + 1
         return found
 
+    def keeps(self, path: str) -> bool:
+        """Tell whether a relative path is to be kept, as it is, or holds, another's or a mount."""
+        return path in self._kept
+
     def _keep(self, path: str) -> None:
         """Note that neither this relative path nor a directory that holds it may be removed."""
         while path not in self._kept:
@@ -96,7 +103,8 @@ class Walk:
                 path = f"{folder}/{name}" if folder else name
                 entry = self._entry(path)
                 yield entry
-                if entry is not None and entry.is_directory:
+                deep = self._depth is not None and path.count("/") + 1 >= self._depth
+                if entry is not None and entry.is_directory and not deep:
                     folders.append(path)
 
     def _entry(self, path: str) -> Entry | None:

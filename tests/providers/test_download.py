@@ -201,18 +201,23 @@ class TestTransfer(DownloadFixtures):
             converge(provider, [spec(validate="/usr/bin/check %")], system)
         assert sorted(os.listdir(root / "etc")) == ["group", "passwd"]
 
-    def test_a_token_from_a_file(self, provider, system, root, server, spec):
-        (root / "etc/token").write_text("s3cret\n")
-        converge(provider, [spec(token_file="/etc/token", headers={"X-Team": "ops"})], system)
+    def test_a_token_and_headers(self, provider, system, server, spec):
+        converge(provider, [spec(token="s3cret", headers={"X-Team": "ops"})], system)
         assert server.seen[0].headers["authorization"] == "Bearer s3cret"
         assert server.seen[0].headers["x-team"] == "ops"
 
-    @pytest.mark.parametrize("content", [None, "", "two\nlines", "gr\u00fcn", "x" * 70000])
-    def test_a_token_that_is_none(self, provider, system, root, server, spec, content):
-        if content is not None:
-            (root / "etc/token").write_text(content)
-        refused(provider, system, spec(token_file="/etc/token"), "the token file /etc/token")
-        assert server.seen == []
+    def test_secrets_by_reference(self, provider, system, server, spec, tmp_path):
+        from converge.secrets import SecretError, Secrets
+
+        (tmp_path / "token").write_text("s3cret\n")
+        reference = {"file": f"{tmp_path}/token"}
+        declared = spec(token=reference, headers={"X-Key": reference})
+        converge(provider, [Secrets().fill(declared, system)], system)
+        assert server.seen[0].headers["authorization"] == "Bearer s3cret"
+        assert server.seen[0].headers["x-key"] == "s3cret"
+        (tmp_path / "token").write_text("two\nlines")
+        with pytest.raises(SecretError, match="one line of printable ASCII"):
+            Secrets().fill(spec(token=reference), system)
 
     def test_tls_with_an_authority_of_its_own(self, provider, system, root):
         (root / "etc/ca.pem").write_bytes((TLS / "ca.pem").read_bytes())
@@ -261,7 +266,9 @@ class TestSpec:
             ({"headers": {"A B": "x"}}, "headers"),
             ({"headers": {"A": "x\r\nB: y"}}, "headers"),
             ({"headers": {"A": " x"}}, "headers"),
-            ({"url": "http://a.example/x", "token_file": "/t"}, "token_file"),
+            ({"url": "http://a.example/x", "token": {"file": "/t"}}, "token"),
+            ({"token": ""}, "token"),
+            ({"token": "gr\u00fcn"}, "token"),
             ({"certificate": "/c"}, "key"),
             ({"proxy": "socks5://a.example"}, "proxy"),
             ({"redirects": ["cdn.example"]}, "redirects"),
@@ -284,10 +291,9 @@ class TestSpec:
 
     def test_what_goes_before(self):
         spec = make_spec(
-            "download", name="/opt/a/b", url="https://a.example/x", token_file="/run/t",
-            ca="/etc/ca.pem", owner="app",
+            "download", name="/opt/a/b", url="https://a.example/x", ca="/etc/ca.pem", owner="app",
         )  # fmt: skip
         from converge import kinds
 
         before = set(kinds.load("download").depends(spec))
-        assert {"directory:/opt/a", "user:app", "file:/run/t", "file:/etc/ca.pem"} <= before
+        assert {"directory:/opt/a", "user:app", "file:/etc/ca.pem"} <= before

@@ -23,7 +23,7 @@ def test_accepted(url):
         ("a.example/x", "only http and https"),
         ("ftp://a.example/x", "`ftp`"),
         ("http:///x", "no host"),
-        ("http://user:password@a.example/", "token_file"),
+        ("http://user:password@a.example/", "token"),
         ("http://a.example/#x", "fragment"),
         ("http://a.example/a b", "white space"),
         ("http://a.example/\r\nX: y", "white space"),
