@@ -21,26 +21,24 @@ if TYPE_CHECKING:
     from converge.facts import Facts
     from converge.profile import Read
     from converge.state import StateDirectory
+    from converge.store import Store
 
 NAME = "catalog.json"
 
 
-def key(settings: Settings, state: StateDirectory) -> dict[str, Any]:
+def key(settings: Settings, state: Store) -> dict[str, Any]:
     """Return what the catalog depends on besides its inputs: settings, the agent, its place."""
     return {
         "profile": settings.profile,
         "root": settings.root,
-        "phase": settings.phase,
         "facts_dir": settings.facts_dir,
         "vars": dict(settings.vars),
         "state": state.path,
-        "agent": [__version__, os.stat(os.path.dirname(__file__)).st_mtime_ns, sys.version],
+        "agent": [__version__, int(os.stat(os.path.dirname(__file__)).st_mtime), sys.version],
     }
 
 
-def load(
-    state: StateDirectory, settings: Settings, facts: Facts, read: Read
-) -> catalog.Catalog | None:
+def load(state: Store, settings: Settings, facts: Facts, read: Read) -> catalog.Catalog | None:
     """Return the kept catalog if it is still that of these settings; None: compile it."""
     kept = _kept(state, settings)
     if kept is None or not _same_files(kept.inputs["files"], read):
@@ -66,7 +64,7 @@ def keep(state: StateDirectory, settings: Settings, compiled: catalog.Catalog) -
         return
 
 
-def _kept(state: StateDirectory, settings: Settings) -> catalog.Catalog | None:
+def _kept(state: Store, settings: Settings) -> catalog.Catalog | None:
     found = state.read_json(NAME)
     try:
         if found is None or found["key"] != _plain(key(settings, state)):

@@ -28,6 +28,7 @@ class Resource(Record):
     notify: tuple[str, ...] = ()  # ids that are refreshed when this one changed
     tags: tuple[str, ...] = ()
     noop: bool = False
+    phase: tuple[str, ...] = ()  # of which runs it is part; empty: of all
     on_unmanageable: str = "fail"
     selected: bool = True  # False: its `when` is false
 
@@ -58,7 +59,7 @@ def load(data: dict[str, Any]) -> Catalog:
         raise ValueError(f"a catalog of version {data.get('version')!r}, not {VERSION}")
     resources = []
     for plain in data["resources"]:
-        lists = {name: tuple(plain[name]) for name in ("after", "notify", "tags")}
+        lists = {name: tuple(plain[name]) for name in ("after", "notify", "tags", "phase")}
         resources.append(Resource(**{**plain, **lists}))
     return Catalog(
         profile=data["profile"],

@@ -25,6 +25,7 @@ CONVERGE_* of the environment (option > environment > file)."""
 # Each command: what it does, and its own arguments.
 _COMMANDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "plan": ("show what a run would change; exit 2 if it would change something", {}),
+    "bake": ("converge an image, in a Dockerfile: RUN converge bake", {}),
     "facts": ("show what the agent knows of this container", {}),
     "status": ("show the last run, the next one and the resident agent", {}),
     "health": (
@@ -68,6 +69,7 @@ def options(add: Callable[..., object]) -> None:
     add("--root", metavar="DIR", help="treat DIR as the root of the file system")
     add("--var", metavar="NAME=VALUE", action="append", help="set a var of the profile")
     add("--tags", metavar="TAG,…", help="only resources that have one of these tags")
+    add("--phase", choices=("bake", "start", "run"), help="of which phase the run is (start)")
     add("--noop", action="store_true", help="change nothing (a dry run)")
     add("--json", action="store_true", help="print the report as JSON")
     add("--detailed-exitcodes", action="store_true", help="exit 2 when something was changed")

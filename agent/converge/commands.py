@@ -11,12 +11,10 @@ from converge.textdiff import escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from converge.config import Settings
-
-_PATIENCE = 3.0  # seconds that a report's receiver has
 
 
 def once(settings: Settings) -> int:
@@ -27,24 +25,20 @@ def once(settings: Settings) -> int:
         report = runner.dry_run(settings)
     else:
         stopping.on_signals()
-        report = _delivered(settings, lambda: runner.once(settings))
+        report = _delivered(settings) if settings.report_to else runner.once(settings)
     _show(report, settings)
     return int(report["exit_code"])
 
 
-def _delivered(settings: Settings, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run, and send the report where it is wanted, briefly: a container's start may wait for us."""
-    if not settings.report_to:
-        return run()
-    from converge import delivery
+def _delivered(settings: Settings) -> dict[str, Any]:
+    from converge import delivery, runner
 
-    try:
-        report = run()
-    except ConvergeError as error:
-        delivery.deliver(settings, delivery.failed(str(error), "once"), _PATIENCE)
-        raise
-    report["messages"] += delivery.deliver(settings, report, _PATIENCE)
-    return report
+    return delivery.around(settings, lambda: runner.once(settings))
+
+
+def bake(settings: Settings) -> int:
+    """Converge what is of the image, and leave in it what makes the first start cheap."""
+    return once(settings.replace(phase="bake", report_to=()))
 
 
 def plan(settings: Settings) -> int:

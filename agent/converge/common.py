@@ -9,7 +9,7 @@ from converge.record import Record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from converge.fields import Doc, References, Words
+    from converge.fields import Doc, Phases, References, Words
 
 
 class Common(Record):
@@ -32,6 +32,13 @@ class Common(Record):
         Doc(
             "One resource for each item of a list or mapping, or of what an expression gives. "
             "Templates see `item` and `index`, of a mapping also `key`."
+        ),
+    ] = ()
+    phase: Annotated[
+        Phases,
+        Doc(
+            "Runs that it is part of: `bake` (a Dockerfile's RUN converge bake), `start` (converge "
+            "--once, and the agent's first run), `run` (its later runs). Default: as its kind says."
         ),
     ] = ()
     tags: Annotated[

@@ -48,8 +48,9 @@ class Run:
         tick: Callable[[int, int], None] = lambda *_: None,
         before_change: Callable[[], None] = lambda: None,
         before_reading: Callable[[Iterable[Item]], None] | None = None,
+        phase: str = "",
     ) -> None:
-        self.inspection = Inspection(catalog, tags, only, before_reading)
+        self.inspection = Inspection(catalog, tags, only, before_reading, phase)
         self.system = system
         self.notifications = notifications
         self.allow_deletions = allow_deletions

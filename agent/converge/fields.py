@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
@@ -199,6 +199,12 @@ ExitCodes = Annotated[
         lambda value: [value] if isinstance(value, int) else value,
         json_schema_input_type=ExitCode | Sequence[ExitCode],
     ),
+]
+Phase = Literal["bake", "start", "run"]
+Phases = Annotated[
+    Sequence[Phase],
+    BeforeValidator(_one_or_more, json_schema_input_type=Phase | Sequence[Phase]),
+    Field(min_length=1),
 ]
 Umask = Annotated[str, BeforeValidator(_umask, json_schema_input_type=str)]
 Words = _several(Annotated[str, Matching(r"\S+", "one word")], str)

@@ -36,7 +36,10 @@ class Inspection:
         tags: Sequence[str] = (),
         only: Collection[str] | None = None,
         before_reading: Callable[[Iterable[Item]], None] | None = None,
+        phase: str = "",
     ) -> None:
+        self.phase = phase
+        self.left: list[str] = []  # what is not part of this phase
         self._before_reading = before_reading
         self.outcomes: dict[str, Outcome] = {}
         self.items: dict[str, Item] = {}
@@ -50,6 +53,9 @@ class Inspection:
             if tags and not set(tags) & set(resource.tags):
                 continue
             if only is not None and resource.id not in only:
+                continue
+            if phase and resource.phase and phase not in resource.phase:
+                self.left.append(resource.id)
                 continue
             if not resource.selected:
                 self.outcomes[resource.id] = outcome.skipped("`when` is false", blocks=False)
@@ -66,11 +72,21 @@ class Inspection:
         items = list(items)
         if self._before_reading:
             self._before_reading(items)
+        if self.phase == "bake":
+            items = self._in_image(items, system)
         if self._references:
             items = [one for item in items if (one := self._revealed(item, system))]
         for group in by_kind(items):
             self._inspect_kind(group, system, differing)
         return differing
+
+    def _in_image(self, items: list[Item], system: ReadOnlySystem) -> list[Item]:
+        """Return the items of a build that are part of the image; the outcome of others is settled."""
+        from converge import image
+
+        away = image.on_mounts(items, system)
+        self.outcomes |= away
+        return [item for item in items if item.resource.id not in away]
 
     def _revealed(self, item: Item, system: ReadOnlySystem) -> Item | None:
         """Return an item with its secrets filled in; None: one cannot be had, so it has failed."""
@@ -138,7 +154,13 @@ class Inspection:
             return
         for item, change in found:
             resource, obstacle = item.resource, obstacles.get(item.spec.name)
-            if obstacle:
+            withheld = "" if resource.phase else item.provider.withheld.get(self.phase, "")
+            if withheld:
+                remedy = (
+                    f"name the phase (`phase: [start, {self.phase}]`), or start the container anew"
+                )
+                self.outcomes[resource.id] = outcome.withheld(withheld, remedy, change)
+            elif obstacle:
                 self.outcomes[resource.id] = outcome.unmanageable(
                     obstacle.reason, obstacle.remedy, resource.on_unmanageable, change
                 )

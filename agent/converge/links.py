@@ -67,6 +67,7 @@ def _resource(one: Compiled, wave: int, links: Links) -> Resource:
         notify=tuple(sorted(links.notify[one.id])),
         tags=tuple(one.common.tags),
         noop=one.common.noop,
+        phase=tuple(one.common.phase or one.provider.phases),
         on_unmanageable=one.common.on_unmanageable,
         selected=one.spec is not None,
     )

@@ -164,7 +164,36 @@ def of_bundle(
     return Loaded(catalog=fresh, settings=own, found=found)
 
 
+def conclude(
+    settings: Settings,
+    system: System,
+    state: StateDirectory | None,
+    loaded: Loaded,
+    report: dict[str, Any],
+    *,
+    was_good: bool,
+) -> Loaded | None:
+    """Judge a new bundle by its first whole run; return what to run instead if it is refused."""
+    if loaded.found is None or report["partial"] or state is None:
+        return None
+    from converge import in_force
+
+    troubled = [entry["id"] for entry in report["resources"] if entry["fatal"]]
+    trouble = f"run {report['id']} failed: {', '.join(troubled)}" if troubled else ""
+    back = in_force.conclude(state, loaded.found, trouble, was_good=was_good)
+    if back is None:
+        return None
+    said = f"{trouble}\nthis bundle is refused; the last good one is in force again"
+    return of_bundle(settings, system, state, back).replace(error=said)
+
+
 def _kept(
     settings: Settings, system: System, state: StateDirectory | None, read: Read
 ) -> Catalog | None:
-    return cache.load(state, settings, facts_of(settings, system), read) if state else None
+    if state is None:
+        return None
+    kept = cache.load(state, settings, facts_of(settings, system), read)
+    baked = state.baked(settings.root) if kept is None else None
+    if baked is None or baked is state:
+        return kept
+    return cache.load(baked, settings, facts_of(settings, system), read)  # in the image, to be read

@@ -61,6 +61,11 @@ def stopped(change: Any) -> Outcome:
     return Outcome(result=SKIPPED, reason=reason, change=change, blocks=True, counts=True)
 
 
+def withheld(reason: str, remedy: str, change: Any) -> Outcome:
+    """Return the outcome of what is not done in this phase; what depends on it is skipped."""
+    return Outcome(result=UNMANAGEABLE, reason=reason, remedy=remedy, change=change, blocks=True)
+
+
 def unmanageable(reason: str, remedy: str, policy: str, change: Any = None) -> Outcome:
     """Return the outcome of what this container does not allow, by the `on_unmanageable` policy."""
     if policy == "skip":

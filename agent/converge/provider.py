@@ -100,6 +100,11 @@ class Provider(ABC, Generic[S, T]):
     kind: ClassVar[str]
     spec: type[S]
     brings_files: ClassVar[bool] = False  # True (package): goes first in its wave
+    phases: ClassVar[
+        tuple[str, ...]
+    ] = ()  # of which it is part where the profile says nothing; all
+    # Phases in which nothing is changed unless the profile says so, and why. May be looked at.
+    withheld: ClassVar[Mapping[str, str]] = {}
     recurring: ClassVar[bool] = False  # True (command): ask `recurs`
     verbs: ClassVar[tuple[str, str]] = ("created", "removed")  # what people are told of a change
 

@@ -63,6 +63,8 @@ def make(
         "source": catalog.source,
         "dry_run": dry,
         "reason": reason,
+        "phase": run.inspection.phase,
+        "left": run.inspection.left,
         "partial": sorted(partial),
         "started": watch.started,
         "seconds": round(watch.seconds(), 4),

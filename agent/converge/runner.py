@@ -17,7 +17,7 @@ from converge.textdiff import masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from converge.catalog import Catalog
@@ -36,6 +36,7 @@ class Asked(Record):
     """
 
     reason: str = "once"
+    phase: str = "start"  # where the settings name none
     choose: Callable[[Catalog], set[str] | None] | None = None
     before_reading: Callable[[Iterable[Item]], None] | None = None
     last_good: bool = False
@@ -48,8 +49,10 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     watch = Stopwatch()
     state = states.find(settings.state_dir, settings.root, create=False)
     system = System(settings.root, notes=_notes(settings, state))
+    system.baked = _baked(settings, state, Asked.phase)
     loaded = loading.load(settings, system, state)
-    run = Run(loaded.catalog, system, Notifications(None), tags=settings.tags)
+    phase = settings.phase or Asked.phase
+    run = Run(loaded.catalog, system, Notifications(None), tags=settings.tags, phase=phase)
     run.plan()
     report = make(loaded.catalog, run, watch, dry=True, detailed=True)
     return report | {"bundle": loaded.told(), "error": loaded.error}
@@ -67,9 +70,11 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
     )  # fmt: skip
     try:
         stores: dict[str, Any] = {}
-        if state:
-            stores = {"backups": state.backups, "journal": state.journal}
+        if state:  # of a build the layers below are the backup
+            backups = state.backups if settings.phase != "bake" else None
+            stores = {"backups": backups, "journal": state.journal}
         system = System(settings.root, **stores, notes=_notes(settings, state))
+        system.baked = _baked(settings, state, asked.phase)
         loaded = loading.load(
             settings, system, state,
             last_good=asked.last_good, ask=asked.reason != "event",
@@ -81,7 +86,7 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
         with lock.hold(folder, settings.wait):
             was_good = _is_good(state)
             report = _locked(settings, system, state, loaded, watch, asked)
-            back = _conclude(settings, system, state, loaded, report, was_good=was_good)
+            back = loading.conclude(settings, system, state, loaded, report, was_good=was_good)
             return _locked(settings, system, state, back, Stopwatch(), asked) if back else report
     except ConvergeError as error:
         _note_error(settings, state, asked.reason, str(error))
@@ -106,6 +111,7 @@ def _locked(
             catalog, system, Notifications(state), tags=settings.tags, only=only,
             allow_deletions=settings.allow_deletions, tick=progress.tick,
             before_change=lambda: _mark(state, run), before_reading=asked.before_reading,
+            phase=settings.phase or asked.phase,
         )  # fmt: skip
         run.converge()
     report = make(
@@ -120,7 +126,10 @@ def _locked(
     report |= {"messages": messages, "error": loaded.error, "bundle": loaded.told()}
     if loaded.error:
         report["exit_code"] |= 4
-    _keep(settings, system, state, report, loaded)
+    if settings.phase == "bake":
+        _bake(state, system, run, loaded)
+    else:
+        _keep(settings, system, state, report, loaded)
     return report
 
 
@@ -128,33 +137,28 @@ def _notes(settings: Settings, state: StateDirectory | None) -> Callable[[], Not
     return (lambda: state.notes(settings.root)) if state else None
 
 
+def _baked(
+    settings: Settings, state: StateDirectory | None, phase: str
+) -> Callable[[], Mapping[str, Sequence[object]]] | None:
+    """Return what finds the record of the image's files, for a start; later they are read."""
+    if state is None or (settings.phase or phase) != "start":
+        return None
+    return lambda: state.image_files(settings.root)
+
+
+def _bake(state: StateDirectory | None, system: System, run: Run, loaded: Loaded) -> None:
+    """Leave in the image what makes the first start cheap. Raises ConvergeError."""
+    if state is None:
+        raise ConvergeError("nothing can be left in the image: no state directory can be written")
+    from converge import baking
+
+    baking.keep(state, system, run, loaded.catalog)
+
+
 def _is_good(state: StateDirectory | None) -> bool:
     """Tell whether the run before this one ended well."""
     before = standing.good(state.read_json(standing.NAME)) if state else None
     return bool(before and before["success"] and before["success"] == before["whole"])
-
-
-def _conclude(
-    settings: Settings,
-    system: System,
-    state: StateDirectory | None,
-    loaded: Loaded,
-    report: dict[str, Any],
-    *,
-    was_good: bool,
-) -> Loaded | None:
-    """Judge a new bundle by its first whole run; return what to run instead if it is refused."""
-    if loaded.found is None or report["partial"] or state is None:
-        return None
-    from converge import in_force
-
-    troubled = [entry["id"] for entry in report["resources"] if entry["fatal"]]
-    trouble = f"run {report['id']} failed: {', '.join(troubled)}" if troubled else ""
-    back = in_force.conclude(state, loaded.found, trouble, was_good=was_good)
-    if back is None:
-        return None
-    said = f"{trouble}\nthis bundle is refused; the last good one is in force again"
-    return loading.of_bundle(settings, system, state, back).replace(error=said)
 
 
 def _recover(system: System, state: StateDirectory | None) -> list[str]:

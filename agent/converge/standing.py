@@ -49,7 +49,8 @@ def after_run(
 ) -> dict[str, Any]:
     """Return the standing after a run; `catalog` tells one catalog from another.
 
-    A whole run forgets what was unresolved before; a partial one only what it touched.
+    A whole run forgets what was unresolved before, but for what is not part of its phase; a partial
+    one only what it touched.
     """
     old = before if _same(before, catalog) else None
     touched = {entry["id"]: entry for entry in report["resources"]}
@@ -58,9 +59,12 @@ def after_run(
         for name, entry in touched.items()
         if entry["fatal"] and entry["outcome"] in _UNRESOLVED
     }
-    if report["partial"] and old:
-        seen = set(report["partial"])
-        kept = {name: entry for name, entry in old["unresolved"].items() if name not in seen}
+    if old:
+        seen, left = set(report["partial"]), set(report.get("left", ()))
+        kept = {
+            name: entry for name, entry in old["unresolved"].items()
+            if name in left or (seen and name not in seen)
+        }  # fmt: skip
         unresolved = kept | unresolved
     flips = _flips(old, report, clock)
     now = {"id": report["id"], "exit_code": report["exit_code"], **clock.moment()}

@@ -4,6 +4,7 @@
     pending.json                   refreshes that are still owed
     running.json                   the directories that the run under way writes in
     backups/, journal/, notes/     converge.backup, converge.journal, converge.notes
+    catalog.json, baked.json       converge.cache, converge.baking
 
 All of it can be made again: a damaged state never stops the agent (converge.store).
 """
@@ -17,7 +18,7 @@ from converge.store import Store, drop_oldest, newest_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, TypeGuard
 
     from converge.backup import Backups
@@ -77,6 +78,7 @@ class StateDirectory(Store):
         self._most = (most_bytes, most_days)
         self._backups: Backups | None = None
         self._journal: Journal | None = None
+        self._image_files: Mapping[str, Sequence[object]] | None = None
 
     @property
     def backups(self) -> Backups:
@@ -103,10 +105,25 @@ class StateDirectory(Store):
         """
         from converge.notes import Notes
 
-        baked = private.places(root, "var/lib", "converge")[0]
-        if baked == self.path or private.problem(baked, create=False, write=False) != "":
-            return Notes(self)
-        return Notes(self, Store(baked, read_only=True))
+        baked = self.baked(root)
+        return Notes(self, None if baked is self else baked)
+
+    def baked(self, root: str = "/") -> Store | None:
+        """Return the state that the image brought: this one, another that is only read, or None."""
+        place = private.places(root, "var/lib", "converge")[0]
+        if place == self.path:
+            return self
+        good = private.problem(place, create=False, write=False) == ""
+        return Store(place, read_only=True) if good else None
+
+    def image_files(self, root: str = "/") -> Mapping[str, Sequence[object]]:
+        """Return what the image's files looked like when it was made (converge.baking)."""
+        if self._image_files is None:
+            from converge import image
+
+            baked = self.baked(root)
+            self._image_files = image.digests(baked) if baked else {}
+        return self._image_files
 
     def keep_report(self, report: Mapping[str, Any]) -> str | None:
         """Keep the report of a run that ended; return its id if it joins the history.

@@ -54,7 +54,7 @@ class System(ReadOnlySystem):
 
     def read_only(self) -> ReadOnlySystem:
         """Return the same machine without any means to change it."""
-        return ReadOnlySystem(paths=self.paths, notes=lambda: self.notes)
+        return ReadOnlySystem(paths=self.paths, notes=lambda: self.notes, baked=self.baked)
 
     def write(
         self,

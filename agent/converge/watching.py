@@ -63,8 +63,10 @@ class Watching:
         return any(one == real or one.startswith(real + "/") for one in self.drifted)
 
     def before_reading(self, items: Iterable[Item]) -> None:
-        """Note what the paths of these resources look like now."""
+        """Note what the paths of these resources look like now; drift is repaired in the phase `run`."""
         for item in items:
+            if item.resource.phase and "run" not in item.resource.phase:
+                continue
             for path in item.provider.watches(item.spec):
                 real = self.root + path.rstrip("/")
                 if path.endswith("/"):

@@ -91,7 +91,7 @@ def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     watching = Watching(settings.root, paths)
     asked = runner.Asked(
         reason=reason, choose=watching.choose, before_reading=watching.before_reading,
-        last_good=True,
+        last_good=True, phase="start" if reason == "start" else "run",
     )  # fmt: skip
     settings = settings.replace(wait=max(settings.wait, _WAIT))
     try:

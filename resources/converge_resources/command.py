@@ -170,12 +170,14 @@ class CommandProvider(Provider[CommandSpec, CommandState]):
         return (*spec.creates, *spec.removes) if not (spec.refresh_only or spec.always) else ()
 
     def depends(self, spec: CommandSpec) -> Iterable[str]:
-        """It goes after its directory, its user and group, and programs that are managed files."""
+        """It goes after its directories, its user and group, and programs that are managed files."""
         from converge_resources.trees import needs_before
 
         if spec.cwd != "/":
             yield f"directory:{spec.cwd}"
         yield from needs_before(spec.cwd, spec.user, spec.group)
+        for path in spec.creates:
+            yield from needs_before(path, None, None)
         for value in (spec.argv or spec.name, spec.unless, spec.only_if):
             if value and (program := argvs.words(value)[0]).startswith("/"):
                 yield f"file:{program}"

@@ -83,6 +83,7 @@ class PackageProvider(Provider[PackageSpec, PackageState]):
     """Reads and changes packages, all of a wave in one transaction."""
 
     kind = "package"
+    withheld = {"run": "packages are not changed while the application runs"}  # noqa: RUF012
     spec = PackageSpec
     brings_files = True
 

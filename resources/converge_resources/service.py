@@ -117,6 +117,7 @@ class ServiceProvider(Provider[ServiceSpec, ServiceState]):
     kind = "service"
     spec = ServiceSpec
     verbs = ("started", "stopped")
+    phases = ("start", "run")  # no process outlives the build of an image
 
     def desired(self, spec: ServiceSpec) -> ServiceState | None:
         """Return what is declared; a service that is to be stopped is to be absent."""

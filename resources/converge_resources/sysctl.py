@@ -75,6 +75,7 @@ class SysctlProvider(Provider[SysctlSpec, SysctlState]):
     """Reads and writes kernel parameters and their persisted lines."""
 
     kind = "sysctl"
+    phases = ("start", "run")  # a value of the kernel's is not part of an image
     spec = SysctlSpec
 
     def desired(self, spec: SysctlSpec) -> SysctlState | None:

@@ -79,7 +79,7 @@ def box(container, strace_image, tmp_path):
     return container(
         f"--volume={tmp_path}/canary:/run/secrets/canary",
         f"--volume={tmp_path}/hash:/run/secrets/hash:ro",
-        f"--env=CANARY={VALUE}", "--cap-add=SYS_PTRACE",
+        f"--env=CANARY={VALUE}", "--env=CONVERGE_REPORT_TO=file:/srv", "--cap-add=SYS_PTRACE",
         profile=PROFILE, image=strace_image,
     )  # fmt: skip
 

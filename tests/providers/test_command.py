@@ -117,11 +117,13 @@ class TestSpec:
         assert (spec.argv, spec.env, spec.returns) == (["sleep", "5"], {"PORT": "80"}, [3])
 
     def test_what_goes_first_and_what_is_watched(self):
-        spec = command("/opt/a -x", user="deploy", cwd="/srv/app", creates="/made", removes="/old")
+        spec = command(
+            "/opt/a -x", user="deploy", cwd="/srv/app", creates="/var/made", removes="/old"
+        )
         assert set(PROVIDER.depends(spec)) >= {
-            "user:deploy", "directory:/srv/app", "directory:/srv", "file:/opt/a",
+            "user:deploy", "directory:/srv/app", "directory:/srv", "file:/opt/a", "directory:/var",
         }  # fmt: skip
-        assert set(PROVIDER.watches(spec)) == {"/made", "/old"}
+        assert set(PROVIDER.watches(spec)) == {"/var/made", "/old"}
         assert set(PROVIDER.watches(command("x", creates="/made", refresh_only=True))) == set()
 
 

@@ -15,14 +15,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import ConvergeError
+from converge.textdiff import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from converge.config import Settings
     from converge.state import StateDirectory
 
 VERSION = 1
+_PATIENCE = 3.0  # seconds that a receiver has while a start waits
 _LEFT_OUT = ("diff",)  # may be long, and what it shows stays here
 
 
@@ -47,10 +49,21 @@ def deliver(settings: Settings, report: Mapping[str, Any], deadline: float = 10.
     return troubles
 
 
+def around(settings: Settings, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run, and send the report, briefly: a container's start may wait for us. Raises as `run`."""
+    try:
+        report = run()
+    except ConvergeError as error:
+        deliver(settings, failed(str(error), "once"), _PATIENCE)
+        raise
+    report["messages"] += deliver(settings, report, _PATIENCE)
+    return report
+
+
 def failed(error: str, reason: str) -> dict[str, Any]:
     """Return what is told of a run that could not be made."""
     return {
-        "error": error,
+        "error": masked(error),
         "exit_code": 1,
         "reason": reason,
         "started": time.time(),
