@@ -25,6 +25,7 @@ BUILT_IN = {
     "group": "converge_resources.group:GroupProvider",
     "ini": "converge_resources.ini:IniProvider",
     "json": "converge_resources.json_key:JsonProvider",
+    "limits": "converge_resources.limits:LimitsProvider",
     "line": "converge_resources.line:LineProvider",
     "package": "converge_resources.package:PackageProvider",
     "service": "converge_resources.service:ServiceProvider",
