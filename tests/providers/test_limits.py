@@ -148,8 +148,8 @@ def test_order():
     [
         ({"domain": "a b"}, "one word"),
         ({"domain": "#a"}, "one word"),
-        ({"item": "files"}, "is not one of"),
-        ({"type": "both"}, "is not one of"),
+        ({"item": "files"}, "must be"),
+        ({"type": "both"}, "must be"),
         ({"value": None}, "a limit needs a `value`"),
         ({"value": "many"}, "'many' is no number, nor `unlimited`"),
         ({"value": -5}, "'-5' is no number"),
