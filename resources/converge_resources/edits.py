@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, ClassVar, Literal
 
-    from converge.fields import AbsolutePath, Doc, Line, Mode, Owner
+    from converge.fields import AbsolutePath, Doc, Line, Matching, Mode, Owner, Secret
     from converge.system import ReadOnlySystem, System
 
 _SHOWN = ("content", "value")
@@ -50,6 +50,11 @@ class PartSpec(Spec):
         bool | None, Doc("Show the part in diffs; unset: not where the file looks like a secret.")
     ] = None
 
+    secrets: Annotated[
+        dict[Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a secret")], Secret],
+        Doc("Secrets by name; `{{ secrets.NAME }}` puts one into the part."),
+    ] = {}  # noqa: RUF012  a spec is frozen
+
     def problems(self) -> Iterable[tuple[str, str]]:
         """Say what does not go together."""
         if not self.name.strip():
@@ -58,6 +63,11 @@ class PartSpec(Spec):
             yield "path", "`/` is a directory"
         if self.validate is not None:
             yield from (("validate", text) for text in validation.problems(self.validate))
+        if self.secrets:
+            from converge_resources import part_secrets
+
+            messages = part_secrets.unused(self.secrets, self.as_dict())
+            yield from (("secrets", text) for text in messages)
         for attribute in ("mode", "owner", "group"):
             if getattr(self, attribute) is not None and not self.create:
                 yield attribute, f"`{attribute}` is that of a file that is made: {_MADE}"
@@ -101,6 +111,7 @@ class PartProvider(Provider[P, PartState]):
     """Reads and edits parts of files."""
 
     restless: ClassVar[str] = ""  # what helps where an edit would be edited again
+    one_line: ClassVar[bool] = False  # no text of the part may have a line break
 
     @abstractmethod
     def part(self, spec: P) -> str:
@@ -120,13 +131,24 @@ class PartProvider(Provider[P, PartState]):
     def target(self, spec: P) -> Target:
         """MAY be overridden. Return the file and how it may be written."""
         return Target(
-            path=spec.path, create=spec.create, mode=spec.mode, owner=spec.owner,
+            path=spec.path, create=spec.create, owner=spec.owner,
+            mode=spec.mode or ("0600" if spec.secrets else None),
             group=spec.group, validate=spec.validate, backup=spec.backup,
         )  # fmt: skip
 
     def desired(self, spec: P) -> PartState | None:
         """Return the part that is declared."""
-        return None if spec.state == "absent" else self.wanted(spec)
+        return None if spec.state == "absent" else self.wanted(self.filled(spec))
+
+    def filled(self, spec: P) -> P:
+        """MAY be overridden. Return the spec with its secrets in the part. Raises EditError."""
+        if not spec.secrets:
+            return spec
+        from converge_resources import part_secrets
+
+        return spec.replace(
+            **part_secrets.put_in(spec.as_dict(), spec.secrets, one_line=self.one_line)
+        )
 
     def inspect(
         self, specs: Sequence[P], system: ReadOnlySystem
@@ -138,9 +160,9 @@ class PartProvider(Provider[P, PartState]):
     def _inspect(
         self, spec: P, system: ReadOnlySystem, texts: Texts
     ) -> PartState | Unmanageable | None:
-        path = self.target(spec).path
         try:
-            body = texts.body(path)
+            self.filled(spec)
+            body = texts.body(self.target(spec).path)
             if body is None:
                 return None
             edited = self._edited(spec, body)
@@ -164,6 +186,7 @@ class PartProvider(Provider[P, PartState]):
 
     def _edited(self, spec: P, body: str) -> Edited:
         """Edit a text. Raises EditError also where the next run would edit the result again."""
+        spec = self.filled(spec)
         edited = self.edit(spec, body)
         if edited.body != body and self.edit(spec, edited.body).body != edited.body:
             raise EditError(
@@ -201,7 +224,7 @@ class PartProvider(Provider[P, PartState]):
 
     def hidden(self, change: Change[P, PartState]) -> frozenset[str]:
         """Hide the part where it is asked for, or the file looks like a secret."""
-        show = change.spec.show_diff
+        show = False if change.spec.secrets else change.spec.show_diff
         if show is None:
             private = change.before is not None and bool(change.before.private)
             target = self.target(change.spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from converge_resources import ini_text
 from converge_resources.edit_files import EditError
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.lines import Cut, Lines, split
+from converge_resources.lines import Cut, Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class IniProvider(PartProvider[IniSpec]):
 
     kind = "ini"
     spec = IniSpec
+    one_line = True
     restless = "the value would be read as something else; see how the program quotes it"
 
     def part(self, spec: IniSpec) -> str:
@@ -108,8 +109,7 @@ class IniProvider(PartProvider[IniSpec]):
             raise EditError(
                 f"the file is larger than {_MOST >> 20} MiB, too large to be read as keys"
             )
-        text = split(body)
-        sections = ini_text.parse(text.lines, spec.sign())
+        text, sections = ini_text.parse(body, spec.sign())
         named = [one for one in sections if one.name == spec.section]
         if spec.key is None:
             return _section(spec, text, named)

@@ -9,8 +9,10 @@ a backslash at the end of a line (systemd.syntax(7)).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from converge.record import Record
+from converge_resources.lines import Lines, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,8 +53,17 @@ class Section(Record):
         return lines if self.name is None and self.after == lines else self.header + 1
 
 
-def parse(lines: Sequence[str], sign: str) -> list[Section]:
-    """Return the sections of a file. `sign` parts key and value; empty: white space does."""
+@lru_cache(maxsize=2)  # many resources edit one file
+def parse(text: str, sign: str) -> tuple[Lines, list[Section]]:
+    """Return the lines and sections of a file, not to be changed.
+
+    `sign` parts key and value; empty: white space does.
+    """
+    lines = split(text)
+    return lines, _sections(lines.lines, sign)
+
+
+def _sections(lines: Sequence[str], sign: str) -> list[Section]:
     found: list[Section] = []
     name, header, entries = None, -1, list[Entry]()
     index = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from converge.record import Record
 from converge_resources import cuts
@@ -40,8 +41,12 @@ class Item(Record):
     node: Node
 
 
+@lru_cache(maxsize=2)  # many resources edit one file
 def load(text: str) -> Any:
-    """Return the data of a text, MISSING if there is none. Raises EditError, RecursionError."""
+    """Return the data of a text, not to be changed; MISSING if there is none.
+
+    Raises EditError, RecursionError.
+    """
     if len(text) > _MOST:
         raise EditError(f"the file is larger than {_MOST >> 20} MiB, too large to be read as JSON")
     if not text.strip():

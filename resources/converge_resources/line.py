@@ -74,7 +74,15 @@ class LineProvider(PartProvider[LineSpec]):
 
     kind = "line"
     spec = LineSpec
+    one_line = True
     restless = "set `multiple: true`, or let `regexp` match the new line too"
+
+    def filled(self, spec: LineSpec) -> LineSpec:
+        """Return the line with its secrets in it; in a template they are no part of that."""
+        if spec.backrefs and spec.secrets:
+            plain = {name: value.replace("\\", r"\\") for name, value in spec.secrets.items()}
+            return super().filled(spec.replace(secrets=plain))
+        return super().filled(spec)
 
     def part(self, spec: LineSpec) -> str:
         """A line is known by what it is found by."""

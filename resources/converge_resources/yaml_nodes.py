@@ -7,6 +7,7 @@ aliases stand for themselves. Limits are those of converge.yamltext, and a depth
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from converge import scalars, yamltext
 from converge.errors import ProfileError
@@ -55,6 +56,7 @@ class Item(Record):
     node: Node
 
 
+@lru_cache(maxsize=2)  # many resources edit one file
 def read(text: str) -> Node | None:
     """Return the one document of a text; None: there is none. Raises EditError."""
     try:

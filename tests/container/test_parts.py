@@ -181,3 +181,26 @@ def test_values_of_yaml(container):
     assert outcomes(report) == {"yaml:value": "failed"}
     assert "resources" in report["resources"][0]["reason"]
     assert "'no'" in box.read("/srv/p.yaml")
+
+
+def test_secrets_in_parts(container):
+    """The value is in the files, and in nothing that converge says, saves or caches."""
+    secrets = {"secrets": {"key": {"env": "API_KEY"}}, "create": True}
+    text = "{{ secrets.key }}"
+    parts = [
+        {"line": "line", "path": "/srv/line", "content": f"key {text}", **secrets},
+        {"ini": "ini", "path": "/srv/ini", "key": "key", "value": f"a{text}", **secrets},
+        {"yaml": "yaml", "path": "/srv/yaml", "key": "a.b", "value": [text], **secrets},
+    ]
+    value = "c4n4ry-in-a-part"
+    box = container("--env", f"API_KEY={value}", profile={"resources": parts})
+    box.exec("mkdir", "-p", "/srv")
+    shown = [box.converge(*words) for words in (["plan"], ["--once"], ["status", "--json"])]
+    assert shown[1].code == 0, shown[1]
+    assert value not in str(shown)
+    assert box.read("/srv/line") == f"key {value}\n"
+    assert box.read("/srv/ini") == f"key = a{value}\n"
+    assert box.read("/srv/yaml") == f"a:\n  b:\n    - {value}\n"
+    assert box.stat("/srv/yaml", "%a") == "600"
+    assert box.exec("grep", "-r", "c4n4ry", "/var/lib/converge").code == 1
+    assert box.report("--once")["counts"]["in_sync"] == 3

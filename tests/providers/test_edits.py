@@ -7,12 +7,13 @@ from typing import Annotated
 
 import pytest
 
+from converge import kinds
 from converge.errors import BatchError
 from converge.fields import Doc
 from converge.models import validate
 from converge.provider import Unmanageable
 from converge.report import describe_change
-from converge.testing import converge, plan, snapshot
+from converge.testing import converge, make_spec, plan, snapshot
 from converge_resources import edit_files
 from converge_resources.edit_files import EditError, decode, encode
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
@@ -349,3 +350,59 @@ class TestSpec(Edits):
 
 def test_apply_of_nothing(tmp_path):
     edit_files.apply([], None, lambda spec: None, lambda spec, body: body)
+
+
+class TestSecrets(TreeFixtures):
+    """A spec as a run has it: the template's mark in the part, the value beside it."""
+
+    MARK = "\ufdd0key\ufdd1"
+
+    @pytest.mark.parametrize(
+        ("kind", "declared", "old", "new"),
+        [
+            ("line", {"content": f"key {MARK}"}, "", "key s\\1\n"),
+            (
+                "line", {"content": rf"\1{MARK}", "regexp": "^(k )a", "backrefs": True},
+                "k a\n", "k s\\1\n",
+            ),
+            ("block", {"content": f"a\n{MARK}\n", "marker": "{mark}"}, "", "BEGIN\na\ns\\1\nEND\n"),
+            ("ini", {"key": "k", "value": ["a", f"={MARK}"]}, "", "k = a\nk = =s\\1\n"),
+            ("json", {"key": "k", "value": [MARK]}, '{"a": 1}', '{"a": 1, "k": ["s\\\\1"]}'),
+            ("yaml", {"key": "k", "value": {"a": [1, MARK]}}, "", 'k:\n  a:\n    - 1\n    - "s\\\\1"\n'),
+        ],
+    )  # fmt: skip
+    def test_are_put_in_and_never_shown(self, system, root, kind, declared, old, new):
+        (root / "etc/a").write_text(old)
+        provider = kinds.load(kind)
+        spec = make_spec(
+            kind, name="x", path="/etc/a", secrets={"key": "s\\1"}, show_diff=True, **declared
+        )
+        (change,) = plan(provider, [spec], system)
+        assert "s\\" not in str(describe_change(change, provider.hidden(change)))
+        assert converge(provider, [spec], system) == []
+        assert (root / "etc/a").read_text() == new
+
+    def test_a_file_that_is_made_is_its_owners(self, system, root):
+        spec = make_spec(
+            "ini", name="x", path="/etc/a", key="k", value=self.MARK, secrets={"key": "v"},
+            create=True,
+        )  # fmt: skip
+        assert converge(kinds.load("ini"), [spec], system) == []
+        assert (root / "etc/a").stat().st_mode & 0o7777 == 0o600
+
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_one_of_several_lines_has_no_place_in_a_line(self, system, root, exists):
+        if exists:
+            (root / "etc/a").touch()
+        spec = make_spec(
+            "line", name="x", path="/etc/a", content=self.MARK, secrets={"key": "a\nb"}
+        )
+        found = kinds.load("line").inspect([spec], system.read_only())["x"]
+        assert found.reason == "the secret 'key' has several lines, and there is place for one"
+
+    def test_one_that_is_not_used(self):
+        spec = kinds.load("line").spec
+        declared = {"name": "x", "path": "/etc/a", "content": "x", "secrets": {"key": "v"}}
+        assert validate(spec, declared)[1] == [
+            (("secrets",), "`{{ secrets.key }}` is not in the part; a filter cannot be applied")
+        ]
