@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BUILT_IN = {
     "archive": "converge_resources.archive:ArchiveProvider",
     "block": "converge_resources.block:BlockProvider",
+    "ca_certificate": "converge_resources.ca_certificate:CaCertificateProvider",
     "command": "converge_resources.command:CommandProvider",
     "cron": "converge_resources.cron:CronProvider",
     "directory": "converge_resources.directory:DirectoryProvider",
