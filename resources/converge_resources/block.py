@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from converge_resources import patterns, places
-from converge_resources.edit_files import EditError
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
 from converge_resources.lines import Lines, split
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

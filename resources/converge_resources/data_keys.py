@@ -6,9 +6,9 @@ import json
 from abc import abstractmethod
 
 from converge_resources import plain_data
-from converge_resources.edit_files import EditError
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
 from converge_resources.plain_data import MISSING
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

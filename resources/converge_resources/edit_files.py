@@ -1,13 +1,10 @@
 """Files of which resources manage parts: read once, edited in order, written once.
 
-An edit is a pure function from text to text. It sees lines that end in `\\n`, whatever the file's
-own line breaks are, and never a byte order mark; bytes that are not UTF-8 pass through unharmed
-(PEP 383). What it does not touch stays byte for byte.
+An edit is a pure function from text to text (converge_resources.texts says what it sees).
 """
 
 from __future__ import annotations
 
-import codecs
 import errno
 import os
 import stat
@@ -17,6 +14,7 @@ from converge.errors import ApplyError, BatchError, StoppedError
 from converge.record import Record
 from converge_resources import argvs, trees, validation
 from converge_resources.owners import Owners
+from converge_resources.texts import EditError, Text, decode, encode, real_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +27,6 @@ if TYPE_CHECKING:
 
 _NEW = 0o644  # what a symbolic mode is applied to when the file is new
 _TRIES = 3  # for a file that somebody else changes meanwhile
-
-
-class EditError(ApplyError):
-    """The file is not what the edit needs: no text, no JSON, without the line that is meant."""
 
 
 class Target(Record):
@@ -48,52 +42,6 @@ class Target(Record):
     group: str | None = None
     validate: str | Sequence[str] | None = None
     backup: bool = True
-
-
-class Text(Record):
-    """A file's text, with `\\n` between its lines, and how its bytes differ from that."""
-
-    body: str = ""
-    dos: bool = False  # every line ends in CR LF
-    mark: bool = False  # it begins with a byte order mark
-
-
-def decode(data: bytes) -> Text:
-    """Return the text of a file's bytes. Raises EditError for what is no text."""
-    if b"\0" in data:
-        raise EditError("is not a text: it holds NUL bytes")
-    mark = data.startswith(codecs.BOM_UTF8)
-    body = data[len(codecs.BOM_UTF8) if mark else 0 :].decode(errors="surrogateescape")
-    breaks = body.count("\n")
-    dos = 0 < breaks == body.count("\r\n")
-    return Text(body=body.replace("\r\n", "\n") if dos else body, dos=dos, mark=mark)
-
-
-def encode(text: Text, body: str) -> bytes:
-    """Return the bytes of another body of the same file."""
-    data = (body.replace("\n", "\r\n") if text.dos else body).encode(errors="surrogateescape")
-    return codecs.BOM_UTF8 + data if text.mark else data
-
-
-class Texts:
-    """One reading of each file, for one inspect. A link at a path is followed if it is trusted."""
-
-    def __init__(self, system: ReadOnlySystem) -> None:
-        self._system = system
-        self._found: dict[str, Text | EditError | None] = {}
-
-    def body(self, path: str) -> str | None:
-        """Return a file's text; None: there is none. Raises OSError, EditError."""
-        if path not in self._found:
-            data = self._system.read(path, follow=True)
-            try:
-                self._found[path] = None if data is None else decode(data)
-            except EditError as error:
-                self._found[path] = error
-        found = self._found[path]
-        if isinstance(found, EditError):
-            raise EditError(f"{path} {found.args[0]}", found.remedy)
-        return None if found is None else found.body
 
 
 def apply(
@@ -117,13 +65,16 @@ def apply(
         raise BatchError(errors)
 
 
-def real_path(system: ReadOnlySystem, path: str) -> str:
-    """Return what a path names when a trusted link there is followed. Raises OSError."""
-    return path if system.readlink(path) is None else system.paths.resolve(path)
-
-
 class _ChangedError(Exception):
     """Somebody else wrote to the file after it was read."""
+
+
+class _RefusedError(Exception):
+    """A program that must accept the new content has not."""
+
+    def __init__(self, error: ApplyError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class _File:
@@ -151,8 +102,23 @@ class _File:
                 except _ChangedError:
                     continue
             raise ApplyError(f"{self._path}: someone else keeps changing it")
+        except _RefusedError as refused:
+            return self._one_by_one(refused.error)
         except Exception as error:  # noqa: BLE001  one bad file must not stop the others
             return {change.spec.name: error for change, _ in self._group} | self._errors
+
+    def _one_by_one(self, error: Exception) -> dict[str, Exception]:
+        """Make each edit by itself, as long as some are accepted; return what went wrong, by name."""
+        left = self._group
+        if len(left) == 1:
+            return {left[0][0].spec.name: error}
+        while True:
+            errors: dict[str, Exception] = {}
+            for one in left:
+                errors |= _File(self._path, self._system, [one], self._edit).apply()
+            if len(errors) in (0, len(left)):
+                return errors
+            left = [one for one in left if one[0].spec.name in errors]
 
     def _attempt(self) -> None:
         self._errors = {}
@@ -202,8 +168,11 @@ class _File:
 
         def check(staged: str) -> None:
             for one in checks:
-                if one is not None:
-                    one(staged)
+                try:
+                    if one is not None:
+                        one(staged)
+                except ApplyError as error:
+                    raise _RefusedError(error) from error
             if self._system.read(self._path) != old:  # or what they wrote would be lost
                 raise _ChangedError
 

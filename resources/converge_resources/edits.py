@@ -11,7 +11,8 @@ from abc import abstractmethod
 from converge.provider import Change, Provider, Spec, State, Unmanageable, reading
 from converge.record import Record
 from converge_resources import disclosure, edit_files, trees, validation
-from converge_resources.edit_files import EditError, Target, Texts
+from converge_resources.edit_files import Target
+from converge_resources.texts import EditError, Texts, real_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from converge.system import ReadOnlySystem, System
 
 _SHOWN = ("content", "value")
+_MISPLACED = "(twice, or at the wrong place)"
 _MADE = "set `create: true`, or declare the `file` without a content"
 
 
@@ -78,17 +80,12 @@ class PartSpec(Spec):
 
 
 class PartState(State):
-    """What the part is: `content` of a text, `value` of anything else.
-
-    `settled` is False where the part is right but an edit has still to be made: it stands twice, or
-    at the wrong place.
-    """
+    """What the part is: `content` of a text, `value` of anything else."""
 
     text = frozenset({"content"})
 
     content: bytes | None = None
     value: str | None = None
-    settled: bool = True
     private: bool | None = None  # only its owner may read the file; never managed
 
 
@@ -176,13 +173,13 @@ class PartProvider(Provider[P, PartState]):
         """Return what is there where an edit has to be made."""
         if found is None:
             return PartState() if spec.state == "absent" else None
-        status = system.lstat(edit_files.real_path(system, self.target(spec).path))
+        status = system.lstat(real_path(system, self.target(spec).path))
         found = found.replace(private=status is not None and disclosure.private(status.st_mode))
         desired = self.desired(spec)
         same = desired is not None and all(
             getattr(desired, field) in (None, getattr(found, field)) for field in _SHOWN
         )
-        return found.replace(settled=False) if same else found
+        return _marked(found) if same else found
 
     def _edited(self, spec: P, body: str) -> Edited:
         """Edit a text. Raises EditError also where the next run would edit the result again."""
@@ -234,3 +231,10 @@ class PartProvider(Provider[P, PartState]):
     def deletions(self, change: Change[P, PartState]) -> int:
         """Nothing: the file stays, and its old content is backed up."""
         return 0
+
+
+def _marked(found: PartState) -> PartState:
+    """Return a part that is right, but for standing twice or at the wrong place, as one that is not."""
+    if found.content is not None:
+        return found.replace(content=found.content + f"{_MISPLACED}\n".encode())
+    return found.replace(value=f"{found.value} {_MISPLACED}")

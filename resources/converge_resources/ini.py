@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from converge_resources import ini_text
-from converge_resources.edit_files import EditError
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
 from converge_resources.lines import Cut, Lines
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from converge.record import Record
 from converge_resources import cuts
-from converge_resources.edit_files import EditError
 from converge_resources.plain_data import MISSING, same
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

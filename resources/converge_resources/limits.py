@@ -90,7 +90,7 @@ class LimitsProvider(PartProvider[LimitsSpec]):
         entries = [(index, _fields(line)) for index, line in enumerate(text.lines)]
         key = (spec.domain, spec.type, spec.item)
         same = [(index, words) for index, words in entries if tuple(words[:3]) == key]
-        found = PartState(value=same[-1][1][3], settled=len(same) == 1) if same else None
+        found = PartState(value=same[-1][1][3]) if same else None
         goes = [Cut(first=index, after=index + 1) for index, _ in same]
         if spec.state == "absent":
             return Edited(body=text.changed(goes).text(), found=found)

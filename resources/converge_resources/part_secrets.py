@@ -7,7 +7,7 @@ takes the mark's place, as it is (converge.references).
 from __future__ import annotations
 
 from converge import references
-from converge_resources.edit_files import EditError
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

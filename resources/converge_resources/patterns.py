@@ -7,7 +7,7 @@ it, as `re` looks for signals while it matches. For the main thread, where provi
 
 from __future__ import annotations
 
-from converge_resources.edit_files import EditError
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

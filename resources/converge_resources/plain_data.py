@@ -6,7 +6,7 @@ changed in place.
 
 from __future__ import annotations
 
-from converge_resources.edit_files import EditError
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from converge import scalars, yamltext
 from converge.errors import ProfileError
 from converge.record import Record
-from converge_resources.edit_files import EditError
+from converge_resources.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -116,7 +116,9 @@ class TestProvider(TreeFixtures):
     def test_a_block_that_is_there_twice_is_told(self, provider, system, root):
         (root / "etc/a").write_text(f"{BEGIN}{END}{BEGIN}x\n{END}")
         (change,) = plan(provider, [block(content="x")], system)
-        assert [(f.field, f.before, f.after) for f in change.fields] == [("settled", False, True)]
+        assert [(f.field, f.before, f.after) for f in change.fields] == [
+            ("content", b"x\n(twice, or at the wrong place)\n", b"x\n")
+        ]
 
     @pytest.mark.parametrize(
         ("text", "number"),

@@ -11,12 +11,13 @@ from converge import kinds
 from converge.errors import BatchError
 from converge.fields import Doc
 from converge.models import validate
+from converge.process import Completed
 from converge.provider import Unmanageable
 from converge.report import describe_change
 from converge.testing import converge, make_spec, plan, snapshot
 from converge_resources import edit_files
-from converge_resources.edit_files import EditError, decode, encode
 from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
+from converge_resources.texts import EditError, decode, encode
 from providers.fake_tree import OTHER, TreeFixtures, for_root, kept, mounted, obstacle, refused
 
 
@@ -297,6 +298,23 @@ class TestValidate(Edits):
         specs = [word("a", validate=one), word("b", validate=one), word("c", validate=other)]
         assert converge(provider, specs, system) == []
         assert [argv[1] for argv in system.ran] == ["-t", "-x"]
+
+    def test_one_that_is_refused_stops_none_of_its_neighbours(self, provider, system, file):
+        """`c` is accepted only once `d` is there."""
+
+        def check(argv, stdin):
+            with open(argv[1]) as staged:
+                words = staged.read().split()
+            wrong = "b" in words or ("c" in words and "d" not in words)
+            return Completed(argv=argv, code=int(wrong), out="", err="no")
+
+        system.programs["check"] = check
+        specs = [word(one, validate="/usr/bin/check %") for one in "abcd"]
+        with pytest.raises(BatchError) as error:
+            provider.apply(plan(provider, specs, system), system)
+        assert [*error.value.errors] == ["the word b"]
+        assert "no" in str(error.value.errors["the word b"])
+        assert file.read_text() == "one\na\nd\nc\n"
 
 
 class TestShown(Edits):
