@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from converge.template import Templates
     from converge.yamlfile import Document
 
-_KEYS = ("that", "message")
+PHASES = ("bake", "start", "run")
+_KEYS = ("that", "message", "phase")
 _FORM = "write `- that: EXPRESSION` and `message: WHAT IT MEANS`"
 
 
 class Assertion(Record):
-    """One item of `assert` as it was written: a condition, and what to say where it is false."""
+    """One item of `assert` as it was written: a condition, and what to say where it is false.
+
+    `phase` are those in which it is asked; empty: in all.
+    """
 
     that: Any
     message: str
+    phase: tuple[str, ...]
     document: Document
     index: int
 
@@ -47,10 +52,16 @@ def parse(document: Document, index: int, item: Any) -> tuple[Assertion | None, 
     message = item.get("message", "")
     if not isinstance(message, str):
         problems.append(document.problem((*place, "message"), "`message` is a text"))
+    phase = item.get("phase", [])
+    phases = phase if isinstance(phase, list) else [phase]
+    if not all(one in PHASES for one in phases) or ("phase" in item and not phases):
+        words = f"`phase` is one of {', '.join(PHASES)}, or a list of them"
+        problems.append(document.problem((*place, "phase"), words))
     if problems:
         return None, problems
-    made = Assertion(that=item["that"], message=message, document=document, index=index)
-    return made, []
+    return Assertion(
+        that=item["that"], message=message, phase=tuple(phases), document=document, index=index
+    ), []
 
 
 def enforce(

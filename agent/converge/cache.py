@@ -45,6 +45,8 @@ def load(state: Store, settings: Settings, facts: Facts, read: Read) -> catalog.
         return None
     if not all(_still_absent(path, read) for path in kept.inputs.get("absent", ())):
         return None
+    if kept.inputs.get("asserted") not in (None, settings.phase or "start"):
+        return None
     try:
         return kept if facts.same(kept.inputs["facts"]) else None
     except (KeyError, OSError, ConvergeError):

@@ -36,8 +36,9 @@ class Resource(Record):
 class Catalog(Record):
     """All resources, wave by wave. `inputs` tells what it was compiled from:
 
-    `files` (path → digest), `absent` (paths of layers that are not there), `facts`, and
-    `facts_files` (paths of the custom ones). `secrets` maps ids to the references
+    `files` (path → digest), `absent` (paths of layers that are not there), `facts`,
+    `facts_files` (paths of the custom ones), and `asserted`, the phase whose assertions hold, None
+    where they are the same in all. `secrets` maps ids to the references
     (converge.secrets) in their specs.
     """
 

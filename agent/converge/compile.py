@@ -24,15 +24,17 @@ def compile_profile(
     read: Read,
     own: list[str],
     unmet: list[Problem] | None = None,
+    phase: str | None = None,
 ) -> catalog.Catalog:
     """Return the catalog of a profile. Raises ProfileError with every problem found.
 
-    An assertion that does not hold is a problem, unless there is a list `unmet` to take it.
+    An assertion that does not hold is a problem, unless there is a list `unmet` to take it. Those of
+    `phase` are asked, of None all.
     `variables` (from flags and the environment) override the profile's. `read` gives a file of the
     profile's folder. `own` are the agent's own paths, which no resource may remove.
     """
     try:
-        made = _compile(profile, facts, variables, read, own, unmet)
+        made = _compile(profile, facts, variables, read, own, unmet, phase)
     except ProfileError as error:
         raise ProfileError.of([*profile.problems, *error.problems]) from error
     if profile.problems:
@@ -47,6 +49,7 @@ def _compile(
     read: Read,
     own: list[str],
     unmet: list[Problem] | None,
+    phase: str | None,
 ) -> catalog.Catalog:
     from converge import assertions, layers
     from converge.template import Templates
@@ -54,7 +57,8 @@ def _compile(
     templates = Templates()
     gathered = layers.gather(profile, facts, variables, templates, read)
     names = gathered.variables(facts, templates)
-    assertions.enforce(profile.assertions, templates, names, unmet)
+    asked = [one for one in profile.assertions if not (one.phase and phase) or phase in one.phase]
+    assertions.enforce(asked, templates, names, unmet)
     compiler = Compiler(profile, templates, names, read, own)
     for declaration in profile.declarations:
         compiler.add(declaration)
@@ -69,6 +73,7 @@ def _compile(
             "absent": gathered.absent,
             "facts": facts.used(),
             "facts_files": facts.paths(),
+            "asserted": phase if any(one.phase for one in profile.assertions) else None,
         },
         secrets=references.of(resources),
     )

@@ -62,7 +62,8 @@ def compiled(
     facts = facts_of(settings, system)
     loaded = profile.load(settings.profile, read)
     own = protect.own_paths(state)
-    return compile_profile(loaded, facts, settings.vars, read, own, unmet)
+    phase = settings.phase if unmet is None else None
+    return compile_profile(loaded, facts, settings.vars, read, own, unmet, phase)
 
 
 def facts_of(settings: Settings, system: System) -> Facts:

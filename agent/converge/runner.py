@@ -47,12 +47,14 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     from converge import state as states
 
     watch = Stopwatch()
+    settings = settings.replace(phase=settings.phase or Asked.phase)
     state = states.find(settings.state_dir, settings.root, create=False)
     system = System(settings.root, notes=_notes(settings, state))
     system.baked = _baked(settings, state, Asked.phase)
     loaded = loading.load(settings, system, state)
-    phase = settings.phase or Asked.phase
-    run = Run(loaded.catalog, system, Notifications(None), tags=settings.tags, phase=phase)
+    run = Run(
+        loaded.catalog, system, Notifications(None), tags=settings.tags, phase=settings.phase or ""
+    )
     run.plan()
     report = make(loaded.catalog, run, watch, dry=True, detailed=True)
     return report | {"bundle": loaded.told(), "error": loaded.error}
@@ -64,6 +66,7 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
     from converge import state as states
 
     watch, asked = Stopwatch(), asked or Asked()
+    settings = settings.replace(phase=settings.phase or asked.phase)
     state = states.find(
         settings.state_dir, settings.root,
         most_bytes=settings.backup_bytes, most_days=settings.backup_days,

@@ -48,6 +48,17 @@ _KEYS: dict[str, Any] = {
                     "type": "string",
                     "description": "What to say where it does not; it may be a template.",
                 },
+                "phase": {
+                    "anyOf": [
+                        {"enum": ["bake", "start", "run"]},
+                        {
+                            "type": "array",
+                            "items": {"enum": ["bake", "start", "run"]},
+                            "minItems": 1,
+                        },
+                    ],
+                    "description": "The phases in which it is asked; default: all.",
+                },
             },
             "required": ["that"],
             "additionalProperties": False,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from converge import commands
+from converge import commands, runner
 from converge.config import Settings
 from converge.errors import ProfileError
 
@@ -72,6 +72,8 @@ def test_included_files_have_their_own(make):
         ("- message: x", 2, "an assertion needs `that`"),
         ("- that: [a]", 2, "`that` is an expression, a string"),
         ("- that: a\n    message: [x]", 3, "`message` is a text"),
+        ("- that: a\n    phase: boot", 3, "`phase` is one of bake, start, run, or a list of them"),
+        ("- that: a\n    phase: []", 3, "`phase` is one of bake, start, run, or a list of them"),
         ("- that: a\n    msg: x", 3, "unknown key `msg`"),
         (
             "- that: a > 1\n    message: '{{ b }}'",
@@ -106,3 +108,35 @@ def test_validate_warns_of_what_does_not_hold_here(tmp_path, capsys):
     path.write_text("assert:\n  - that: nothing\n")
     with pytest.raises(ProfileError, match="cannot be decided"):
         commands.validate(Settings(), [str(path)])
+
+
+PHASED = """\
+assert:
+  - that: false
+    message: a container
+    phase: [start, run]
+  - that: facts.environment.BUILD | default('x') == 'x'
+resources:
+  - file: /a
+    content: a
+"""
+
+
+def test_a_build_does_not_ask_what_is_for_a_container(tmp_path):
+    for name in ("root", "state", "run"):
+        (tmp_path / name).mkdir(mode=0o700)
+    path = tmp_path / "p.yaml"
+    path.write_text(PHASED)
+    settings = Settings(
+        profile=str(path), root=str(tmp_path / "root"), state_dir=str(tmp_path / "state"),
+        runtime_dir=str(tmp_path / "run"),
+    )  # fmt: skip
+    assert runner.once(settings.replace(phase="bake"))["exit_code"] == 0
+    for phase in (None, "start", "run"):  # and what the build kept does not count for these
+        with pytest.raises(ProfileError, match="a container"):
+            runner.once(settings.replace(phase=phase))
+        with pytest.raises(ProfileError, match="a container"):
+            runner.dry_run(settings.replace(phase=phase))
+    path.write_text(PHASED.replace("that: false", "that: true"))
+    assert runner.once(settings)["exit_code"] == 0
+    assert runner.once(settings, runner.Asked(phase="run"))["exit_code"] == 0

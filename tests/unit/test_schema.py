@@ -70,7 +70,7 @@ def test_no_attribute_of_a_kind_is_a_common_one(kind):
     [
         {},
         {"profile": "web", "description": "x", "include": ["a.yaml"], "resources": []},
-        {"assert": [{"that": "a > 1", "message": "x {{ a }}"}, {"that": True}]},
+        {"assert": [{"that": "a > 1", "message": "x {{ a }}"}, {"that": True, "phase": "run"}]},
         {"layers": ["hosts/{{ facts.hostname }}.yaml"], "merge": {"a": "deep", "b": "unique"}},
         {"vars": {"a": [1, {"b": None}], "_b2": "{{ a }}", "größe": 1}},
         {"resources": [{"symlink": "/a", "target": "/b"}, {"symlink": ["/c"], "state": "absent"}]},
