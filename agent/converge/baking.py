@@ -13,6 +13,7 @@ from converge.image import NAME, VERSION, paths_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
     from converge.catalog import Catalog
@@ -25,7 +26,7 @@ _OF_RUNS = (standing.NAME, metrics.NAME, metrics.TEXT_NAME, "report.json")
 
 def keep(state: StateDirectory, system: System, run: Run, catalog: Catalog) -> None:
     """Leave the record; the reports and counters of a build are not the container's. Raises OSError."""
-    files = _files(run, system)
+    files = _files(run, system, catalog.secrets)
     _let_the_second_pass(files)
     system.keep_notes()
     record = {
@@ -40,16 +41,19 @@ def keep(state: StateDirectory, system: System, run: Run, catalog: Catalog) -> N
     state.clear_running()
 
 
-def _files(run: Run, system: System) -> dict[str, list[Any]]:
+def _files(run: Run, system: System, secret: Collection[str]) -> dict[str, list[Any]]:
+    """Return the regular files that are right, but those that hold secrets: a digest tells of one."""
     found = {}
     reader = system.read_only()
     right = (outcome.IN_SYNC, outcome.CHANGED)
     for name, item in run.inspection.items.items():
         if run.outcomes[name].result not in right or item.resource.kind != "file":
             continue
+        if name in secret:
+            continue
         for path in paths_of(item):
             told, digest = reader.fingerprint(path), reader.digest(path)
-            if told and digest:
+            if told and digest and told[1] <= time.time():  # one of the future cannot be waited for
                 found[path] = [*told, digest]
     return found
 

@@ -129,7 +129,14 @@ class TestRecord:
     def test_a_file_that_looks_as_it_did_is_not_read(self, make, state, tmp_path):
         (tmp_path / "root").mkdir()
         system = FakeSystem(tmp_path / "root")
-        found = make("resources:\n  - file: /x\n    content: one\n    mode: '0644'\n")
+        (tmp_path / "secret").write_text("one")
+        found = make(
+            "resources:\n  - file: /x\n    content: one\n    mode: '0644'\n"
+            f"  - file: /y\n    content: {{file: {tmp_path}/secret}}\n"
+            "  - file: /z\n    content: z\n"
+        )
+        (tmp_path / "root/z").write_text("z")
+        os.utime(tmp_path / "root/z", (4e9, 4e9))  # of the future
         made = Run(found, system, Notifications(None), phase="bake")
         made.converge()
         state.write("report.json", b"{}")
@@ -138,6 +145,7 @@ class TestRecord:
         assert sorted(os.listdir(state.path)) == ["baked.json", "reports"]
         assert state.reports() == []
         known = image.digests(state)
+        assert list(known) == ["/x"]  # a digest would tell of a secret
         again = System(str(tmp_path / "root"))
         again.baked = lambda: known
         reader = again.read_only()
