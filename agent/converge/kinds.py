@@ -34,6 +34,7 @@ BUILT_IN = {
     "symlink": "converge_resources.symlink:SymlinkProvider",
     "sysctl": "converge_resources.sysctl:SysctlProvider",
     "tidy": "converge_resources.tidy:TidyProvider",
+    "timezone": "converge_resources.timezone:TimezoneProvider",
     "user": "converge_resources.user:UserProvider",
     "yaml": "converge_resources.yaml_key:YamlProvider",
 }
