@@ -146,7 +146,7 @@ def test_a_watch_follows_at_once_and_survives_its_server(agent, publish, servers
     publish("etcd", "10.0.0.1", 1)
     box = agent("etcd", "converge")
     until(lambda: is_idle(box) and name_server(box) == "10.0.0.1", "the first run")
-    until(lambda: any("watcher" in one.line for one in processes(box)), "a watcher")
+    until(lambda: any("etcd_watch" in one.line for one in processes(box)), "a watcher")
     runs = agent_says(box)["runs"]
     publish("etcd", "10.0.0.2", 2)
     until(lambda: name_server(box) == "10.0.0.2", "the change")
@@ -158,7 +158,7 @@ def test_a_watch_follows_at_once_and_survives_its_server(agent, publish, servers
     publish("etcd", "10.0.0.5", 5)
     until(lambda: name_server(box) == "10.0.0.5", "the next change")
     assert agent_says(box)["runs"] <= settled + 6, "what is wrong is not asked for again and again"
-    pid = next(one for one in processes(box) if "watcher" in one.line).pid
+    pid = next(one for one in processes(box) if "etcd_watch" in one.line).pid
     box.exec("kill", "-9", str(pid))
     publish("etcd", "10.0.0.6", 6)
     until(lambda: name_server(box) == "10.0.0.6", "a change after the watcher's death")

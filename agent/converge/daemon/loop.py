@@ -31,7 +31,7 @@ class Daemon:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.child: Child | None = None
-        self.watcher = Watcher()
+        self.watcher = Watcher(self.say)
         self.wanted = "start" if options.run_now else ""  # why a whole run shall start now
         self.drift = Drift(events=options.events == "on")
         self.next_poll = 0.0

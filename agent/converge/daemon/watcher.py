@@ -11,16 +11,27 @@ from converge.daemon import kernel, timer
 from converge.daemon.child import now
 from converge.daemon.options import Options, memory_file
 
+TYPE_CHECKING = False  # typing costs a megabyte that would be held for ever
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _WATCHER = "from converge.sources.watcher import main; raise SystemExit(main())"
+_HASTE = 2.0  # seconds
+_LONGEST_PAUSE = 300.0
+_LIFE = 3  # the watcher's descriptor of the other end
 
 
 class Watcher:
     """`pid` is 0 while none runs; `due` is when the next one may be started."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        self._say = say
         self.pid = 0
         self.due = 0.0
         self._failures = 0
+        self._began = 0.0
+        self._hasty = 0  # times that there were news at once
+        self._life = -1  # the end of a pipe: with us it ends, and so does the watcher
 
     def next_moment(self, options: Options) -> float | None:
         """Return when one is to be started; None: one runs, or none is wanted."""
@@ -32,30 +43,38 @@ class Watcher:
         if moment is None or now() < moment:
             return
         head = f"watch\0\0{os.getpid()}".encode()
+        request = life = -1
+        self._began = now()
         try:
+            life, self._life = os.pipe2(os.O_CLOEXEC)
             request = memory_file(b"%d\n" % len(head) + head + options.blob)
-        except OSError:
-            self._failed(options)
-            return
-        try:
             self.pid = os.posix_spawn(
                 options.program, [options.program, "-I", "-c", _WATCHER], os.environ,
                 setpgroup=0, setsigmask=(),
                 setsigdef=(kernel.SIGTERM, kernel.SIGINT, kernel.SIGHUP, kernel.SIGUSR1, 13),
-                file_actions=[(os.POSIX_SPAWN_DUP2, request, 0), (os.POSIX_SPAWN_DUP2, 2, 1)],
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, request, 0), (os.POSIX_SPAWN_DUP2, 2, 1),
+                    (os.POSIX_SPAWN_DUP2, life, _LIFE),
+                ],
             )  # fmt: skip
         except OSError:
             self._failed(options)
         finally:
-            os.close(request)
+            for fd in (request, life):
+                if fd >= 0:
+                    os.close(fd)
 
     def ended(self, status: int, options: Options) -> bool:
         """Take in that it has ended; return whether it brought news."""
         self.pid = 0
+        self._close()
         if status != 0:
             self._failed(options)
             return False
-        self._failures, self.due = 0, 0.0
+        self._failures = 0
+        # A source that always has news at once must not make us run without a pause.
+        self._hasty = self._hasty + 1 if now() - self._began < _HASTE else 0
+        self.due = now() + min(2.0**self._hasty - 1, _LONGEST_PAUSE)
         return True
 
     def stop(self) -> None:
@@ -63,6 +82,14 @@ class Watcher:
         if self.pid:
             os.kill(self.pid, kernel.SIGKILL)  # not reaped yet, so the number is still its own
 
+    def _close(self) -> None:
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+
     def _failed(self, options: Options) -> None:
+        self._close()
+        if self._failures == 0:
+            self._say("warning", "the profile's source cannot be watched now; it is tried again")
         self._failures += 1
         self.due = timer.due(now(), options.interval, options.splay, self._failures)

@@ -70,7 +70,8 @@ class Source(ABC):
     def wait(self, tag: str) -> None:
         """MAY be overridden. Return once the source has something else than what had this tag.
 
-        Runs in a process of its own for as long as it takes: import little. Raises SourceError.
+        Runs in a process of its own for as long as it takes, which it may replace (exec) by a
+        smaller one that exits with 0. It must end when descriptor 3 does. Raises SourceError.
         """
         raise NotImplementedError
 

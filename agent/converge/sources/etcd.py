@@ -78,10 +78,40 @@ class EtcdSource(Source):
         return parsed(answer.body)
 
     def wait(self, tag: str) -> None:
-        """Return when one of the keys has changed since this tag. Raises SourceError."""
+        """Become the process that waits for one of the keys to change since this tag."""
+        import os
+        import sys
+
+        from converge.daemon.options import memory_file
         from converge.sources import etcd_watch
 
-        etcd_watch.wait(self, tag)
+        fd = memory_file(self._wait_request(tag))
+        os.set_inheritable(fd, True)
+        argv = [sys.executable, "-ISB", str(etcd_watch.__file__), str(fd)]
+        os.execv(sys.executable, argv)  # noqa: S606  the same Python, by its absolute path
+
+    def _wait_request(self, tag: str) -> bytes:
+        """Return what converge.sources.etcd_watch is to do."""
+        from converge.sources import asking
+
+        parts, settings = urlsplit(self.base), self.settings
+        host, port = str(parts.hostname), str(parts.port or 2379)
+        secret = asking.token(settings)
+        head = f"Host: {parts.netloc}\r\nContent-Type: application/json\r\n"
+        known = tag.split(",") if tag else ["0"] * len(ENDINGS)  # 0: there is no such key
+        # All that begins with `KEY.` too: the character after `.` is `/`.
+        wanted = {
+            "key": encoded(self.key), "range_end": encoded(self.key + "/"),
+            "start_revision": "START",
+        }  # fmt: skip
+        words = (
+            host, port, "tls" if parts.scheme == "https" else "", settings.ca_file or "",
+            settings.client_certificate or "", settings.client_key or "",
+            head + (f"Authorization: {secret}\r\n" if secret else ""),
+            json.dumps({**transaction(self.key, known), "failure": []}),
+            json.dumps({"create_request": wanted}),
+        )  # fmt: skip
+        return "".join(word + "\0" for word in words).encode()
 
 
 def transaction(key: str, known: list[str]) -> dict[str, Any]:

@@ -1,106 +1,120 @@
-"""Waiting for a change in etcd, in a process of its own: little is imported, nothing is polled.
+"""Waits for a change in etcd, as a process that costs little: it is held for as long as the agent is.
 
-It asks once where the keys are now (so nothing is missed, and a compaction cannot matter), then
-reads the watch's stream. The kernel's keep-alive finds a server that has gone without a word.
+Run by EtcdSource.wait as a script, `python -ISB etcd_watch.py FD`, so it imports nothing of converge. FD
+holds words ended by NUL: host, port, `tls` or nothing, authorities, certificate, key, the head of each
+request, the body that asks whether the keys are as they were, and that of the watch, in which START
+stands for a revision. Descriptor 3 ends when the agent does.
+
+It asks once where the keys are now (so nothing is missed, and a compaction cannot matter), then reads
+the watch's stream. The kernel's keep-alive finds a server that has gone without a word. Exit codes: 0
+something has changed, 1 it cannot be watched now.
 """
 
-from __future__ import annotations
-
-import http.client
-import json
+import os
+import select
 import socket
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-from converge.sources import SourceError
-from converge.sources.etcd import encoded, parsed, transaction
-
-if TYPE_CHECKING:
-    from converge.config import Settings
-    from converge.sources.etcd import EtcdSource
+import sys
 
 _CONNECT = 30.0  # seconds
-_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
-_MOST_LINE = 16 << 20
+_KEEP_ALIVE = (
+    (socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3),
+)  # fmt: skip
+_AGENT = 3
+_MOST = 1 << 20  # bytes of an answer without a value in it
 
 
-def wait(source: EtcdSource, tag: str) -> None:
-    """Return when one of the keys has changed since `tag`. Raises SourceError."""
-    connection = _connection(source)
-    try:
-        now = parsed(
-            _post(source, connection, "/v3/kv/txn", transaction(source.key, tag.split(",")))
-        )
-        if not now.get("succeeded"):
-            return
-        start = int(now["header"]["revision"]) + 1
-        answer = _open(source, connection, "/v3/watch", _watch(source.key, start))
-        if connection.sock:
-            connection.sock.settimeout(None)
-        while line := answer.readline(_MOST_LINE):
-            if _tells_of_a_change(parsed(line)):
-                return
-        raise SourceError(f"{source.url}: the watch has ended")
-    except (OSError, http.client.HTTPException, KeyError, TypeError, ValueError) as error:
-        raise SourceError(f"{source.url}: the watch broke: {error}") from error
-    finally:
-        connection.close()
+class Ended(Exception):  # noqa: N818  not always an error
+    """The answer is known: `args[0]` is the exit code."""
 
 
-def _watch(key: str, start: int) -> dict[str, Any]:
-    """Return the request for KEY and all that begins with `KEY.`: the character after `.` is `/`."""
-    wanted = {"key": encoded(key), "range_end": encoded(key + "/"), "start_revision": str(start)}
-    return {"create_request": wanted}
-
-
-def _tells_of_a_change(message: dict[str, Any]) -> bool:
-    result = message.get("result")
-    if not isinstance(result, dict) or result.get("canceled") or "error" in message:
-        raise SourceError(f"etcd ended the watch: {str(message)[:200]}")
-    return bool(result.get("events"))
-
-
-def _connection(source: EtcdSource) -> http.client.HTTPConnection:
-    parts = urlsplit(source.base)
-    host, port = str(parts.hostname), parts.port or 2379
-    if parts.scheme == "http":
-        connection = http.client.HTTPConnection(host, port, timeout=_CONNECT)
-    else:
-        connection = http.client.HTTPSConnection(
-            host, port, timeout=_CONNECT, context=_tls(source.settings)
-        )
-    connection.connect()
-    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEP_ALIVE.items():
-        connection.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return connection
-
-
-def _tls(settings: Settings) -> Any:
+def connect(words: list[str]) -> socket.socket:
+    """Return a connection. Raises OSError."""
+    host, port, tls, authorities, certificate, key = words
+    found = socket.create_connection((host, int(port)), _CONNECT)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE:
+        found.setsockopt(socket.IPPROTO_TCP, option, value)
+    if not tls:
+        return found
     import ssl
 
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if settings.client_certificate:
-        context.load_cert_chain(settings.client_certificate, settings.client_key)
-    return context
+    context = ssl.create_default_context(cafile=authorities or None)
+    if certificate:
+        context.load_cert_chain(certificate, key)
+    return context.wrap_socket(found, server_hostname=host)
 
 
-def _post(
-    source: EtcdSource, connection: http.client.HTTPConnection, path: str, body: dict[str, Any]
-) -> bytes:
-    return _open(source, connection, path, body).read(_MOST_LINE)
+def ask(words: list[str], head: str, path: str, body: str) -> socket.socket:
+    """Return a connection on which a request has been sent. Raises OSError."""
+    found = connect(words)
+    request = f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n{body}"
+    found.sendall(request.encode())
+    return found
 
 
-def _open(
-    source: EtcdSource, connection: http.client.HTTPConnection, path: str, body: dict[str, Any]
-) -> http.client.HTTPResponse:
-    from converge.sources import asking
+def whole(connection: socket.socket) -> bytes:
+    """Return an answer, to the end of its connection. Raises OSError."""
+    data = b""
+    while len(data) < _MOST and (piece := connection.recv(65536)):
+        data += piece
+    connection.close()
+    return data
 
-    headers = {"Content-Type": "application/json"}
-    if secret := asking.token(source.settings):
-        headers["Authorization"] = secret
-    connection.request("POST", path, json.dumps(body), headers)
-    answer = connection.getresponse()
-    if answer.status != 200:
-        raise SourceError(f"{source.url}: etcd answered {answer.status} {answer.reason}")
-    return answer
+
+def revision(answer: bytes) -> int:
+    """Return etcd's revision now. Raises Ended if the keys have changed, or there is no answer."""
+    if not answer.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
+        raise Ended(1)
+    if b'"succeeded":true' not in answer:  # what is false is left out
+        raise Ended(0 if b'"header"' in answer else 1)
+    return int(answer.partition(b'"revision":"')[2].partition(b'"')[0])
+
+
+def piece(connection: socket.socket) -> bytes:
+    """Return what comes next, however long that takes. Raises Ended with the agent's end."""
+    pending = getattr(connection, "pending", int)
+    if not pending():
+        waiting = select.poll()
+        waiting.register(connection, select.POLLIN)
+        waiting.register(_AGENT, 0)  # POLLHUP, when its other end is closed
+        if any(fd == _AGENT for fd, _ in waiting.poll()):
+            raise Ended(1)
+    return connection.recv(65536)
+
+
+def watch(connection: socket.socket) -> None:
+    """Read the stream. Raises Ended: whatever follows the watch's creation is a change."""
+    seen = b""
+    created = False
+    while data := piece(connection):
+        seen = (seen + data)[-_MOST:]
+        if b'"canceled":true' in seen or b'"error"' in seen:
+            raise Ended(1)
+        if created and b'"events"' in seen:
+            raise Ended(0)
+        if not created and b'"created":true' in seen:
+            created, seen = True, seen.partition(b'"created":true')[2]
+            connection.settimeout(None)
+            if b'"events"' in seen:
+                raise Ended(0)
+    raise Ended(1)
+
+
+def main() -> int:
+    """Wait, and return the exit code."""
+    with open(int(sys.argv[1]), "rb") as file:
+        *words, head, state, body, _ = file.read().decode().split("\0")
+    try:
+        close = head + "Connection: close\r\n"
+        start = revision(whole(ask(words, close, "/v3/kv/txn", state))) + 1
+        watch(ask(words, head, "/v3/watch", body.replace("START", str(start))))
+    except Ended as ended:
+        return int(ended.args[0])
+    except (OSError, ValueError):
+        return 1
+    return 1
+
+
+if __name__ == "__main__":
+    os.environ.clear()
+    sys.exit(main())

@@ -1,7 +1,8 @@
 """The watcher: waits for news at a source, beside the resident agent, in a process of its own.
 
-Started by the supervisor as `-m converge.sources.watcher` with the settings on stdin, as a worker
-is. Exit codes: 0 there is news, 1 the source cannot be watched now.
+Started by the supervisor (converge.daemon.watcher) with the settings on stdin, as a worker is, and with
+a pipe as descriptor 3 that ends when the agent does. A source may replace the process by one that costs
+less (converge.sources.etcd_watch). Exit codes: 0 there is news, 1 the source cannot be watched now.
 """
 
 from __future__ import annotations
@@ -11,14 +12,12 @@ import sys
 
 from converge import logline, memory, sources
 from converge import state as states
-from converge.daemon import kernel
 from converge.errors import ConvergeError
 from converge.worker import settings_of
 
 
 def main() -> int:
     """Wait, and exit when there is news."""
-    kernel.die_with_parent(kernel.SIGKILL)  # it holds nothing that would have to be put away
     request = sys.stdin.buffer.read()
     size, _, rest = request.partition(b"\n")
     parent = rest[: int(size)].decode().split("\0")[2]
