@@ -27,7 +27,8 @@ resources:
     content: "declared\\n"
 """
 PATIENCE = 60.0  # seconds; nothing here takes as long
-PROGRAM = os.path.join(os.path.dirname(converge.daemon.__file__), "__main__.py")
+DAEMON = os.path.dirname(converge.daemon.__file__)
+FAKED = os.path.join(os.path.dirname(__file__), "faked.py")
 # A worker that finds nothing to do. It notes that it was there, so that runs can be counted.
 FINE = r"""#!/bin/sh
 echo run >>runs
@@ -66,6 +67,7 @@ class Supervisor:
             "events": "off", "interval": 3600, **options,
         }  # fmt: skip
         self.settings = b"{}"
+        self.flags: dict[str, object] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
     def real(self, profile: str = PROFILE, **flags: object) -> Supervisor:
@@ -76,10 +78,18 @@ class Supervisor:
             "root": f"{self.folder}/root", "profile": f"{self.folder}/p.yaml",
             "state_dir": str(self.state), "runtime_dir": str(self.run_directory), **flags,
         }  # fmt: skip
+        self.flags = given
         settings = config.load(given, {})
         self.settings = json.dumps({"settings": settings.as_dict(), "flags": given}).encode()
         self.worker.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         return self
+
+    def call(self, *words: str) -> int:
+        """Run a command of converge's with the same settings; return its exit code."""
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in self.flags.items()]
+        argv = [sys.executable, "-I", "-m", "converge", *words, *flags]
+        with open(self.folder / "log", "ab") as log:
+            return subprocess.run(argv, stdout=log, stderr=log, timeout=PATIENCE).returncode
 
     @property
     def socket(self) -> str:
@@ -93,7 +103,8 @@ class Supervisor:
     def spawn(self, ready: int = -1, **popen: Any) -> subprocess.Popen[bytes]:
         """Start one, without waiting for anything. `ready` is a descriptor that it inherits."""
         fd = memory_file(dump(self.options, self.settings))
-        argv = [sys.executable, "-ISB", PROGRAM, str(fd)]
+        program = f"{DAEMON}/__main__.py" if "LD_PRELOAD" not in os.environ else FAKED
+        argv = [sys.executable, "-ISB", program, str(fd), os.path.dirname(os.path.dirname(DAEMON))]
         with open(self.folder / "log", "ab") as log:
             process = subprocess.Popen(
                 argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

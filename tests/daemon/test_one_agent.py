@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 from daemon.supervisor import PATIENCE, PROFILE, until
 
@@ -122,31 +120,3 @@ def test_the_settings_are_read_again(agent):
     agent.signal(signal.SIGHUP)
     until(lambda: "settings read again" in agent.log())
     until(lambda: agent.status()["report"]["reason"] == "reload")
-
-
-def test_crashing_workers_cost_nothing(agent):
-    """The worker is killed in the middle of its start, over and over."""
-    agent.start("--events", "off")
-    process = agent.process.pid
-
-    def held() -> tuple[int, int]:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-        size = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-        return len(os.listdir(f"/proc/{process}/fd")), size
-
-    before = held()
-    killed = 0
-    while killed < 50:
-        agent.signal(signal.SIGUSR1)
-        children = Path(f"/proc/{process}/task/{process}/children")
-        until(lambda: children.read_text().split())  # noqa: B023
-        for child in children.read_text().split():
-            os.kill(int(child), (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)[killed % 3])
-            killed += 1
-        until(lambda: not children.read_text().split())  # noqa: B023
-    after = held()
-    assert after[0] == before[0]
-    assert after[1] < before[1] + 2048
-    agent.call("trigger", "--wait")
-    assert agent.status()["agent"]["crashes"] >= 45
-    assert agent.call("health").returncode == 0
