@@ -41,7 +41,7 @@ class Watches:
         self.trouble = ""
         self.prints: dict[str, int] = {}
         self.kinds: dict[str, str] = {}
-        self._paths: dict[int, str] = {}  # watch → path
+        self._places: dict[int, list[str]] = {}  # watch → its paths: links lead to one directory
         self._numbers: dict[str, int] = {}  # path → watch
         self._missing: dict[str, str] = {}  # directory that is not there → the one watched for it
         self._questions: set[str] = set()
@@ -74,7 +74,7 @@ class Watches:
                     self._questions.add(path)
         if whole:
             self._everything = True  # what changed since the worker looked at it is drift too
-        self._arm()
+        self._arm(afresh=whole)
 
     def read(self) -> bool:
         """Take in what the kernel has to say; return whether it may concern us."""
@@ -107,43 +107,53 @@ class Watches:
     def _event(self, number: int, mask: int, name: str) -> None:
         if mask & kernel.IN_Q_OVERFLOW:
             self._everything = True
+            self._arm(afresh=True)  # the end of a watch may be among what was lost
             return
-        place = self._paths.get(number)
-        if place is None:
-            return
-        path = os.path.join(place, name) if name else place
-        if path in self.prints:
-            self._questions.add(path)
-        if self.kinds.get(place) == CONTENT:
-            self._questions.add(place + "/")
+        for place in self._places.get(number, ()):
+            path = os.path.join(place, name) if name else place
+            if path in self.prints:
+                self._questions.add(path)
+            if self.kinds.get(place) == CONTENT:
+                self._questions.add(place + "/")
         if mask & _LOST and not name:
-            self._lost(number, place, mask)
+            self._lost(number, mask)
         elif name and self._missing:
-            self._appeared(path)
+            self._appeared(number, name)
 
-    def _lost(self, number: int, place: str, mask: int) -> None:
+    def _lost(self, number: int, mask: int) -> None:
         """A watched directory or mount has gone: what was in it is another thing now."""
         if not mask & kernel.IN_IGNORED:
             kernel.unwatch(self.fd, number)
-        self._paths.pop(number, None)
-        if self._numbers.get(place) == number:
+        places = self._places.pop(number, [])
+        for place in places:
             del self._numbers[place]
-        self._below(place)
-        self._arm()
+            self._below(place)
+        if places:
+            self._arm()
 
-    def _appeared(self, path: str) -> None:
-        for folder in list(self._missing):
-            if folder == path or folder.startswith(path + "/"):
-                del self._missing[folder]
-                self._below(folder)
-                self._arm()
+    def _appeared(self, number: int, name: str) -> None:
+        """Something may be the directory, or one above it, that could not be watched so far."""
+        paths = [os.path.join(place, name) for place in self._places.get(number, ())]
+        found = [
+            folder
+            for folder in self._missing
+            if any(folder == path or folder.startswith(path + "/") for path in paths)
+        ]
+        for folder in found:
+            self._below(folder)
+        if found:
+            self._arm()
 
     def _below(self, place: str) -> None:
         start = place.rstrip("/") + "/"
         self._questions |= {p for p in self.prints if p.startswith(start) or p == place}
 
-    def _arm(self) -> None:
-        """Watch what has to be watched, and nothing else."""
+    def _arm(self, *, afresh: bool = False) -> None:
+        """Watch what has to be watched, and nothing else.
+
+        With `afresh` also what is watched: a path may lead to another directory by now, if one
+        above it was moved. The kernel gives the same watch for the same directory.
+        """
         wanted = {os.path.dirname(path) for path in self.prints}
         wanted |= {path for path, kind in self.kinds.items() if kind in (CONTENT, MOUNTED)}
         if self.fd < 0 and not self.trouble and wanted:
@@ -153,13 +163,15 @@ class Watches:
                 self.trouble = f"no inotify: {error.strerror}"
         if self.fd < 0:
             return
-        self._missing = {}
+        before, self._missing = set(self._places), {}
+        if afresh:
+            self._places, self._numbers = {}, {}
         needed = {self._add(path) for path in wanted}
         for path in [path for path in self._numbers if path not in needed]:
-            number = self._numbers.pop(path)
-            if self._paths.get(number) == path:
-                del self._paths[number]
-                kernel.unwatch(self.fd, number)
+            self._places[self._numbers.pop(path)].remove(path)
+        self._places = {number: paths for number, paths in self._places.items() if paths}
+        for number in before - set(self._places):
+            kernel.unwatch(self.fd, number)
 
     def _add(self, path: str) -> str:
         """Watch a path, or the nearest directory above it that is there; return which."""
@@ -173,7 +185,8 @@ class Watches:
                     continue
                 self.trouble = f"not all can be watched: {place}: {error.strerror}"
                 return place
-            self._numbers[place], self._paths[number] = number, place
+            self._numbers[place] = number
+            self._places.setdefault(number, []).append(place)
         if place != path:
             self._missing[path] = place
         return place
