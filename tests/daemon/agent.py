@@ -21,6 +21,7 @@ class Agent:
         (folder / "root").mkdir()
         for name in ("state", "run"):
             (folder / name).mkdir(mode=0o700)
+        self.wrapper: list[str] = []  # a program that starts the agent
         self.process: subprocess.Popen[bytes] | None = None
 
     def argv(self, *words: str) -> list[str]:
@@ -32,7 +33,8 @@ class Agent:
 
     def start(self, *words: str) -> None:
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(self.argv(*words), stdout=log, stderr=log)
+            argv = [*self.wrapper, *self.argv(*words)]
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log)
         until(lambda: self.status().get("agent") and self.status()["agent"]["runs"] > 0)
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
