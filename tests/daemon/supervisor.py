@@ -26,7 +26,7 @@ resources:
   - file: /etc/issue
     content: "declared\\n"
 """
-PATIENCE = 60.0  # seconds; nothing here takes as long
+PATIENCE = 30.0  # seconds; nothing here takes as long
 DAEMON = os.path.dirname(converge.daemon.__file__)
 FAKED = os.path.join(os.path.dirname(__file__), "faked.py")
 # A worker that finds nothing to do. It notes that it was there, so that runs can be counted.

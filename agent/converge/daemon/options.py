@@ -10,6 +10,7 @@ import os
 
 _TEXTS = ("runtime", "state", "events", "log_format", "log_to", "listen", "program")
 _NUMBERS = ("interval", "splay", "deadline", "poll", "ready", "beside", "run_now", "watch")
+_MOST = 1e10  # seconds
 
 
 class Options:
@@ -44,6 +45,9 @@ class Options:
                 setattr(self, name, value)
             elif name in _NUMBERS:
                 setattr(self, name, float(value))
+        times = (self.interval, self.deadline, self.poll)
+        if not (all(0 < seconds < _MOST for seconds in times) and self.splay < 1 and self.program):
+            raise ValueError("options that make no sense")
 
 
 def dump(options: dict[str, object], settings: bytes) -> bytes:

@@ -8,7 +8,9 @@ descriptor that can be read.
 from __future__ import annotations
 
 import _socket  # socket.py costs a megabyte that would be held for ever
+import errno
 import os
+import stat
 import sys
 
 from converge.daemon.child import now
@@ -146,8 +148,7 @@ def listen(address: str) -> _socket.socket:
         found = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         old = os.umask(0o177)
         try:
-            if os.path.lexists(address):
-                os.unlink(address)
+            _clear(address)
             found.bind(address)
         finally:
             os.umask(old)
@@ -160,3 +161,22 @@ def listen(address: str) -> _socket.socket:
     found.listen(_BACKLOG)
     found.setblocking(False)
     return found
+
+
+def _clear(path: str) -> None:
+    """Remove a socket that nobody listens at any more. Raises OSError for anything else."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise FileExistsError(errno.EEXIST, "there is something else", path)
+    except FileNotFoundError:
+        return
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    probe.setblocking(False)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        os.unlink(path)
+        return
+    finally:
+        probe.close()
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
