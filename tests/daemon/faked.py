@@ -6,7 +6,7 @@ so that is set by the C library itself.
 
 from __future__ import annotations
 
-import ctypes
+import _ctypes
 import sys
 
 if __name__ == "__main__":
@@ -14,5 +14,5 @@ if __name__ == "__main__":
     from converge.daemon import __main__ as program
     from converge.daemon import kernel
 
-    kernel._libc = ctypes.CDLL("libc.so.6", use_errno=True)
+    kernel._libc = _ctypes.dlopen("libc.so.6", 0)
     sys.exit(program.main())

@@ -148,9 +148,10 @@ def test_who_wait_for_a_run_do_not_shut_out_others(supervisor):
     one = supervisor("#!/bin/sh\nuntil test -e go; do sleep 0.02; done\n" + FINE).start()
     before = Held(one.pid)
     with ExitStack() as waiting:
-        several = [waiting.enter_context(one.connection()) for _ in range(50)]
-        for connection in several:
-            connection.sendall(b"trigger wait\n")
+        several = []
+        for _ in range(50):
+            several.append(waiting.enter_context(one.connection()))
+            several[-1].sendall(b"trigger wait\n")
         assert one.status()["busy"] == "start"
         (one.folder / "go").touch()
         replies = [connection.recv(4096) for connection in several]
