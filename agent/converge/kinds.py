@@ -28,6 +28,7 @@ BUILT_IN = {
     "json": "converge_resources.json_key:JsonProvider",
     "limits": "converge_resources.limits:LimitsProvider",
     "line": "converge_resources.line:LineProvider",
+    "mount": "converge_resources.mount:MountProvider",
     "package": "converge_resources.package:PackageProvider",
     "service": "converge_resources.service:ServiceProvider",
     "sudoers": "converge_resources.sudoers:SudoersProvider",

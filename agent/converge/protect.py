@@ -66,6 +66,8 @@ def problem(
     removed = state in ("absent", "purged")
     if kind in _PATH_KINDS:
         return _path_problem(kind, removed, "/" + os.path.normpath(name).lstrip("/"), spec, own)
+    if kind == "mount":
+        return None if state == "present" else _mount_problem(name, own)
     if kind == "tidy":
         return _tidy_problem("/" + os.path.normpath(name).lstrip("/"), spec, own)
     if spec.get("path") is not None:
@@ -76,6 +78,18 @@ def problem(
             return f"the {kind} root is protected: it stays, with {number} 0"
     if kind == "package" and removed:
         return _package_problem(name.partition(":")[0], own)
+    return None
+
+
+def _mount_problem(name: str, own: Collection[str]) -> str | None:
+    """Return why nothing may be mounted, or unmounted, at a path; None: it may."""
+    if _OTHER_NAME.match(name):
+        return f"{name} is protected: it is another name of some path; use that"
+    if name in _CORE:
+        return f"{name} is protected: a container cannot do without what is there"
+    for path in own:
+        if _within(path, name) or (path not in _SHARED and _within(name, path)):
+            return f"{name} is protected: the agent needs {path}"
     return None
 
 

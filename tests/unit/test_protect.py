@@ -35,6 +35,16 @@ def test_no_part_of_the_agents_own_files_is_edited():
     assert ask("line", "x", own, path="/etc/passwd") is None
 
 
+def test_nothing_is_mounted_over_what_the_container_or_the_agent_needs():
+    for name in ("/", "/etc", "/usr", "/proc", "/run", "/srv", "/srv/state", "/opt"):
+        for state in ("mounted", "unmounted", "absent"):
+            assert "is protected" in ask("mount", name, state=state), name
+    assert "is protected" in ask("mount", "/opt/converge/x", state="mounted")
+    assert ask("mount", "/etc", state="present") is None
+    for name in ("/tmp", "/mnt", "/home", "/srv/data", "/opt/app", "/var/lib/app"):
+        assert ask("mount", name, state="mounted") is None, name
+
+
 @pytest.mark.parametrize("name", sorted(protect._CORE | protect._PLACES | protect._FILES))
 @pytest.mark.parametrize("kind", ["file", "directory", "symlink", "download"])
 def test_what_a_container_needs_is_not_removed(kind, name):
