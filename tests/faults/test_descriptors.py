@@ -47,6 +47,7 @@ class TestDescriptors:
     def system(self, tmp_path) -> System:
         root = tmp_path / "root"
         (root / "etc/folder").mkdir(parents=True)
+        (root / "etc/folder/inside").write_bytes(b"not empty")
         (root / "etc/file").write_bytes(b"old")
         (root / "etc/link").symlink_to("file")
         (root / "etc/loop").symlink_to("loop")
