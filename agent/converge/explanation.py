@@ -75,8 +75,8 @@ def explain(settings: Settings, name: str, attribute: str | None = None) -> dict
 
     Raises UsageError if there is no such resource or attribute.
     """
-    system = System(settings.root)
     kept = state.find(settings.state_dir, settings.root, create=False)
+    system = System(settings.root, notes=state.notes_of(kept, settings.root))
     catalog = loading.load(settings, system, kept, ask=False).catalog
     found = next((one for one in catalog.resources if one.id == name), None)
     if found is None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from converge.config import Settings
     from converge.inspection import Item
     from converge.loading import Loaded
-    from converge.notes import Notes
     from converge.state import StateDirectory
 
 
@@ -49,7 +48,7 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     watch = Stopwatch()
     settings = settings.replace(phase=settings.phase or Asked.phase)
     state = states.find(settings.state_dir, settings.root, create=False)
-    system = System(settings.root, notes=_notes(settings, state))
+    system = System(settings.root, notes=states.notes_of(state, settings.root))
     system.baked = _baked(settings, state, Asked.phase)
     loaded = loading.load(settings, system, state)
     run = Run(
@@ -76,7 +75,7 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
         if state:  # of a build the layers below are the backup
             backups = state.backups if settings.phase != "bake" else None
             stores = {"backups": backups, "journal": state.journal}
-        system = System(settings.root, **stores, notes=_notes(settings, state))
+        system = System(settings.root, **stores, notes=states.notes_of(state, settings.root))
         system.baked = _baked(settings, state, asked.phase)
         loaded = loading.load(
             settings, system, state,
@@ -134,10 +133,6 @@ def _locked(
     else:
         _keep(settings, system, state, report, loaded)
     return report
-
-
-def _notes(settings: Settings, state: StateDirectory | None) -> Callable[[], Notes] | None:
-    return (lambda: state.notes(settings.root)) if state else None
 
 
 def _baked(

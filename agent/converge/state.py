@@ -18,7 +18,7 @@ from converge.store import Store, drop_oldest, newest_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TypeGuard
 
     from converge.backup import Backups
@@ -56,6 +56,11 @@ def find(
         most_days=most_days,
         passed_over=passed_over,
     )
+
+
+def notes_of(state: StateDirectory | None, root: str) -> Callable[[], Notes] | None:
+    """Return what finds the notes of kinds, as a System takes it; None: there is no state."""
+    return (lambda: state.notes(root)) if state else None
 
 
 class StateDirectory(Store):

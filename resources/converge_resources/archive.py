@@ -121,8 +121,8 @@ class ArchiveProvider(Provider[ArchiveSpec, ArchiveState]):
         yield "package:ca-certificates"
 
     def claims(self, spec: ArchiveSpec) -> Iterable[str]:
-        """Everything below the directory that has no other owner."""
-        return (f"path:{spec.name.rstrip('/')}/",)
+        """Everything below the directory that has no other owner; of `/` only what it brings."""
+        return ("archive:/",) if spec.name == "/" else (f"path:{spec.name}/",)
 
     def deletions(self, change: Change[ArchiveSpec, ArchiveState]) -> int:
         """Count what was extracted, if it is to be removed."""

@@ -69,7 +69,9 @@ class Extraction:
             found = None
         if found is None:
             self._system.make_directory(path, uid=self._uid, gid=self._gid, mode=_NEW_DIRECTORY)
-        elif path != self._spec.name:
+        else:
+            self._system.sweep(path)  # what a killed run staged here
+        if found is not None and path != self._spec.name:
             self._system.set_attributes(path, uid=self._uid, gid=self._gid)
 
     def _clear(self, path: str, found: os.stat_result) -> None:

@@ -132,6 +132,7 @@ def test_an_archive_of_the_real_tar(box, compress):
     assert box.stat("/opt/tool/bin/tool") == "755 games:games"
     assert outcomes(box, declared) == {}
     assert asked(box) == []
+    assert box.converge("explain", "archive:/opt/tool", "--json").json["now"] == "in_sync"
     box.write("/opt/tool/data", "drift\n")
     assert outcomes(box, declared, command="plan") == {"archive:/opt/tool": "would_change"}
     assert outcomes(box, declared) == {"archive:/opt/tool": "changed"}

@@ -365,3 +365,17 @@ class TestSpec:
             "directory:/opt", "directory:/opt/tool", "user:app", "file:/tmp/tool.tar.gz",
             "download:/tmp/tool.tar.gz",
         } <= before  # fmt: skip
+
+
+class TestInterruption(ArchiveFixtures):
+    def test_what_a_killed_run_staged_is_swept(self, provider, system, root):
+        converge(provider, [spec_of()], system)
+        staged = root / f"opt/tool/bin/.converge-{'0' * 32}.tmp"
+        staged.touch()
+        system.notes.put("archive", "/opt/tool", {})
+        assert converge(provider, [spec_of()], system) == []
+        assert not staged.exists()
+
+    def test_into_the_root_it_claims_only_what_it_brings(self, provider):
+        assert list(provider.claims(spec_of(name="/"))) == ["archive:/"]
+        assert list(provider.claims(spec_of())) == ["path:/opt/tool/"]
