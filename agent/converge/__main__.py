@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+
+_OBJECTS = 200_000  # a run makes many and frees most: to look for circles before costs a tenth of it
 
 
 def main() -> NoReturn:
@@ -19,6 +23,7 @@ def main() -> NoReturn:
         from converge.entrypoint import main as become
 
         sys.exit(become(sys.argv[2:]))
+    gc.set_threshold(_OBJECTS)
     from converge.cli import main as run
     from converge.stopping import leave
 

@@ -60,8 +60,9 @@ def load(data: dict[str, Any]) -> Catalog:
         raise ValueError(f"a catalog of version {data.get('version')!r}, not {VERSION}")
     resources = []
     for plain in data["resources"]:
-        lists = {name: tuple(plain[name]) for name in ("after", "notify", "tags", "phase")}
-        resources.append(Resource(**{**plain, **lists}))
+        for name in ("after", "notify", "tags", "phase"):
+            plain[name] = tuple(plain[name])
+        resources.append(Resource.whole(plain))
     return Catalog(
         profile=data["profile"],
         source=data["source"],

@@ -84,9 +84,7 @@ class ReadOnlySystem:
         if fd is None:
             return None
         try:
-            if os.fstat(fd).st_size > limit:
-                raise OSError(errno.EFBIG, f"larger than {limit} bytes")
-            return read_all(fd, limit)
+            return read_all(fd, limit, os.fstat(fd).st_size)
         except OSError as error:
             error.filename = path
             raise

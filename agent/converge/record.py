@@ -27,6 +27,7 @@ class Record:
 
     field_names: ClassVar[tuple[str, ...]] = ()
     required_names: ClassVar[frozenset[str]] = frozenset()
+    _known_names: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -36,14 +37,22 @@ class Record:
             if not str(kind).startswith("ClassVar")
         ]
         cls.field_names = tuple(dict.fromkeys((*cls.field_names, *own)))
+        cls._known_names = frozenset(cls.field_names)
         cls.required_names = frozenset(n for n in cls.field_names if not hasattr(cls, n))
 
     def __init__(self, **values: Any) -> None:
-        if not values.keys() <= set(self.field_names) or not self.required_names <= values.keys():
-            unknown = sorted(values.keys() - set(self.field_names))
+        if not (values.keys() <= self._known_names and self.required_names <= values.keys()):
+            unknown = sorted(values.keys() - self._known_names)
             missing = sorted(self.required_names - values.keys())
             raise TypeError(f"{type(self).__name__}: unknown {unknown}, missing {missing}")
         self.__dict__.update(values)
+
+    @classmethod
+    def whole(cls, values: dict[str, Any]) -> Self:
+        """Return the record that `as_dict` gave these values for; they are not checked again."""
+        made = cls.__new__(cls)
+        made.__dict__.update(values)
+        return made
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen")

@@ -26,15 +26,21 @@ def open_regular(folder_fd: int, name: str, flags: int = READING) -> int:
     return fd
 
 
-def read_all(fd: int, limit: int = READ_LIMIT) -> bytes:
-    """Return a whole file from its beginning. Raises OSError (EFBIG) where it has more bytes."""
-    os.lseek(fd, 0, os.SEEK_SET)
+def read_all(fd: int, limit: int = READ_LIMIT, size: int = 0) -> bytes:
+    """Return a whole file from its beginning. Raises OSError (EFBIG) where it has more bytes.
+
+    `size` is what fstat(2) tells of it; 0 of a file that the kernel makes up, or where it is not known.
+    """
     chunks, total = [], 0
-    while chunk := os.read(fd, _CHUNK):
+    asked = size + 1 if 0 < size < _CHUNK else _CHUNK
+    while max(size, total) <= limit and (chunk := os.pread(fd, asked, total)):
         chunks.append(chunk)
         total += len(chunk)
-        if total > limit:
-            raise OSError(errno.EFBIG, f"larger than {limit} bytes")
+        if total == size < asked:
+            break  # less than was asked for: the end
+        asked = _CHUNK
+    if max(size, total) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes")
     return b"".join(chunks)
 
 
