@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-_OBJECTS = 200_000  # a run makes many and frees most: to look for circles before costs a tenth of it
+_OBJECTS = (
+    200_000  # a run makes many and frees most: to look for circles before costs a tenth of it
+)
 
 
 def main() -> NoReturn:

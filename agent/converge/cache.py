@@ -103,6 +103,12 @@ def _plain(data: Any) -> Any:
     return jsontext.loads(jsontext.dumps(data))
 
 
+def made_of(state: StateDirectory, settings: Settings, compiled: catalog.Catalog) -> str:
+    """Return a digest of all that a catalog was made from: its inputs, and what `key` tells."""
+    text = jsontext.dumps([key(settings, state), compiled.source, compiled.inputs], sort_keys=True)
+    return digests.of(text.encode())
+
+
 def identity(compiled: catalog.Catalog) -> str:
     """Return a digest that tells one catalog from another by what it was made from."""
     text = jsontext.dumps([compiled.source, compiled.inputs], sort_keys=True)

@@ -6,13 +6,15 @@ or Jinja2.
 
 from __future__ import annotations
 
+from converge import kinds
 from converge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-VERSION = 1
+VERSION = 2
+_LISTS = {"after", "notify", "tags", "phase"}
 
 
 class Resource(Record):
@@ -32,6 +34,14 @@ class Resource(Record):
     on_unmanageable: str = "fail"
     selected: bool = True  # False: its `when` is false
 
+    def whole_spec(self) -> dict[str, Any]:
+        """Return all of the spec; one that was kept lacks what is as it is by default."""
+        return kinds.load(self.kind).spec.whole(self.spec).as_dict() if self.spec else {}
+
+    def brief(self) -> dict[str, Any]:
+        """Return the spec as it is kept."""
+        return kinds.load(self.kind).spec.whole(self.spec).declared() if self.spec else {}
+
 
 class Catalog(Record):
     """All resources, wave by wave. `inputs` tells what it was compiled from:
@@ -50,7 +60,7 @@ class Catalog(Record):
 
     def dump(self) -> dict[str, Any]:
         """Return plain data, fit for JSON."""
-        resources = [resource.as_dict() for resource in self.resources]
+        resources = [{**one.declared(), "spec": one.brief()} for one in self.resources]
         return {"version": VERSION, **self.as_dict(), "resources": resources}
 
 
@@ -60,7 +70,7 @@ def load(data: dict[str, Any]) -> Catalog:
         raise ValueError(f"a catalog of version {data.get('version')!r}, not {VERSION}")
     resources = []
     for plain in data["resources"]:
-        for name in ("after", "notify", "tags", "phase"):
+        for name in _LISTS & plain.keys():
             plain[name] = tuple(plain[name])
         resources.append(Resource.whole(plain))
     return Catalog(

@@ -74,6 +74,7 @@ def options(add: Callable[..., object]) -> None:
     add("--json", action="store_true", help="print the report as JSON")
     add("--detailed-exitcodes", action="store_true", help="exit 2 when something was changed")
     add("--color", choices=("auto", "always", "never"), help="colours (auto)")
+    add("--full", action="store_true", help="read also what looks as it did when it was right")
     add("--quiet", action="store_true", help="print only what failed")
     add("--verbose", action="store_true", help="print more")
     add(

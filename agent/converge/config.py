@@ -44,6 +44,7 @@ class Settings(Record):
     color: str = "auto"
     quiet: bool = False
     verbose: bool = False
+    full: bool = False
     wait: float = 0.0
     allow_deletions: int = 50
     backup_bytes: int = 64 << 20

@@ -1,4 +1,4 @@
-"""SHA-256 without OpenSSL, which hashlib loads (2 ms of every start). For small texts."""
+"""SHA-256 without OpenSSL, which hashlib loads (2 ms of every start)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ except ImportError:
         from hashlib import sha256
 
 
+_LARGE = 256 << 10  # bytes; from here on OpenSSL is faster, its loading included
+
+
 def of(data: bytes) -> str:
     """Return the SHA-256 of some bytes, in hex."""
-    digest: str = sha256(data).hexdigest()
-    return digest
+    if len(data) < _LARGE:
+        digest: str = sha256(data).hexdigest()
+        return digest
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from converge.catalog import Catalog
+    from converge.fingerprints import Fingerprints
     from converge.kinds import AnyProvider
     from converge.notifications import Notifications
     from converge.outcome import Outcome
@@ -33,7 +34,8 @@ class Run:
     """One run over a catalog.
 
     `only` limits it to some ids. `tick(done, total)` is called as it goes on, `before_change()`
-    once, before the first change, `before_reading(items)` before each reading of these.
+    once, before the first change, `before_reading(items)` before each reading of these. What holds
+    by its `fingerprints` is not read.
     """
 
     def __init__(
@@ -49,8 +51,9 @@ class Run:
         before_change: Callable[[], None] = lambda: None,
         before_reading: Callable[[Iterable[Item]], None] | None = None,
         phase: str = "",
+        fingerprints: Fingerprints | None = None,
     ) -> None:
-        self.inspection = Inspection(catalog, tags, only, before_reading, phase)
+        self.inspection = Inspection(catalog, tags, only, before_reading, phase, fingerprints)
         self.system = system
         self.notifications = notifications
         self.allow_deletions = allow_deletions
@@ -70,15 +73,15 @@ class Run:
 
     def plan(self) -> None:
         """Find what differs; change nothing (a dry run)."""
-        self.inspection.inspect(self.inspection.items.values(), self.system.read_only())
+        self.inspection.inspect(self.inspection.resources, self.system.read_only())
 
     def converge(self) -> None:
         """Find what differs, put it right, read it again. Raises TooManyDeletionsError at first."""
-        items = self.inspection.items
-        differing = self.inspection.inspect(items.values(), self.system.read_only())
+        resources = self.inspection.resources
+        differing = self.inspection.inspect(resources, self.system.read_only())
         self._check_deletions(differing.values())
         self.notifications.recur(self.inspection.recurring)
-        due = set(differing) | (set(items) & set(self.notifications.pending))
+        due = set(differing) | (resources.keys() & self.notifications.pending.keys())
         for last in range(_PASSES):
             if not due:
                 return
@@ -91,7 +94,7 @@ class Run:
 
     def _check_deletions(self, changes: Iterable[Change[Any, Any]]) -> None:
         count = sum(
-            self.inspection.items[change.id].provider.deletions(change) for change in changes
+            self.inspection.item(change.id).provider.deletions(change) for change in changes
         )
         if count > self.allow_deletions:
             raise TooManyDeletionsError(
@@ -105,25 +108,24 @@ class Run:
         for wave in self._waves():
             for group in by_kind(wave, early=True):
                 if dirty:
-                    again = [i for i in group if self._can_be_asked_again(i.resource.id)]
-                    for item in again:
-                        differing.pop(item.resource.id, None)
+                    again = [i.resource.id for i in group if self._may_ask_again(i.resource.id)]
+                    for name in again:
+                        differing.pop(name, None)
                     differing.update(self._inspect_again(again))
                 dirty |= self._converge_kind(group, differing)
             if first:
                 self._done += len(wave)
-                self.tick(self._done, len(self.inspection.items))
+                self.tick(self._done, len(self.inspection.resources))
 
-    def _can_be_asked_again(self, name: str) -> bool:
+    def _may_ask_again(self, name: str) -> bool:
         failed = self.outcomes[name].result == outcome.FAILED
         return not failed or name in self.inspection.waiting
 
-    def _inspect_again(self, items: list[Item]) -> dict[str, Change[Any, Any]]:
+    def _inspect_again(self, names: list[str]) -> dict[str, Change[Any, Any]]:
         """Inspect once more; what this run changed and still is right stays `changed`."""
         self.system.forget()
-        differing = self.inspection.inspect(items, self.system.read_only())
-        for item in items:
-            name = item.resource.id
+        differing = self.inspection.inspect(names, self.system.read_only())
+        for name in names:
             if self.outcomes[name].result == outcome.IN_SYNC and name in self._applied:
                 self.outcomes[name] = outcome.changed(self._applied[name])
         return differing
@@ -170,12 +172,11 @@ class Run:
         return ""
 
     def _apply(self, provider: AnyProvider, changes: list[Change[Any, Any]]) -> bool:
-        items = self.inspection.items
         if not self._changing:
             self._changing = True
             self.before_change()
         for change in changes:
-            self.notifications.announce(change.id, items[change.id].resource.notify)
+            self.notifications.announce(change.id, self.inspection.resources[change.id].notify)
         errors: dict[str, Exception] = {}
         try:
             provider.apply(changes, self.system)
@@ -189,8 +190,7 @@ class Run:
     def _verify(self, changes: list[Change[Any, Any]], errors: dict[str, Exception]) -> None:
         """Read again, and believe this reading rather than the provider."""
         self.system.forget()
-        batch = [self.inspection.items[change.id] for change in changes]
-        still = self.inspection.inspect(batch, self.system.read_only())
+        still = self.inspection.inspect([c.id for c in changes], self.system.read_only())
         for change in changes:
             error = errors.get(change.spec.name)
             after = self.outcomes[change.id]
@@ -203,7 +203,7 @@ class Run:
             if isinstance(error, StoppedError):
                 self.outcomes[change.id] = outcome.stopped(change)
             elif isinstance(error, CannotManageError):
-                policy = self.inspection.items[change.id].resource.on_unmanageable
+                policy = self.inspection.resources[change.id].on_unmanageable
                 self.outcomes[change.id] = outcome.unmanageable(
                     error.args[0], error.remedy, policy, change
                 )
@@ -213,7 +213,7 @@ class Run:
                 )
             elif change.id in still:
                 self.outcomes[change.id] = outcome.failed(
-                    differs(self.inspection.items[change.id], still[change.id]), change
+                    differs(self.inspection.item(change.id), still[change.id]), change
                 )
 
     def _refresh(self, group: list[Item]) -> bool:
@@ -228,7 +228,7 @@ class Run:
             created = name in self._applied and self._applied[name].before is None
             try:
                 if not created:  # what was just started is not restarted
-                    item.provider.refresh(self.inspection.items[name].spec, self.system)
+                    item.provider.refresh(self.inspection.item(name).spec, self.system)
                     self.refreshed.append(name)
                     refreshed = True
                 self.notifications.done(name)
@@ -240,8 +240,8 @@ class Run:
     def _look_again(self, *, give_up: bool) -> dict[str, Change[Any, Any]]:
         """Inspect what is right once more: a later resource may have undone an earlier one."""
         right = (outcome.IN_SYNC, outcome.CHANGED)
-        items = [i for n, i in self.inspection.items.items() if self.outcomes[n].result in right]
-        differing = self._inspect_again(items)
+        names = [n for n in self.inspection.resources if self.outcomes[n].result in right]
+        differing = self._inspect_again(names)
         for name, change in differing.items() if give_up else ():
             self.outcomes[name] = outcome.failed(
                 "something else in this run changes it back", change

@@ -82,9 +82,9 @@ def explain(settings: Settings, name: str, attribute: str | None = None) -> dict
     if found is None:
         ids = [one.id for one in catalog.resources]
         raise UsageError(f"the profile declares no {name}", close_match(name, ids))
-    inspection = Inspection(catalog)
+    inspection, spec = Inspection(catalog), found.whole_spec()
     item = inspection.items.get(name)
-    differing = inspection.inspect([item], system.read_only()) if item else {}
+    differing = inspection.inspect([name], system.read_only()) if item else {}
     outcome = inspection.outcomes[name]
     hidden = _hidden(item)
     if item and outcome.change:
@@ -96,9 +96,7 @@ def explain(settings: Settings, name: str, attribute: str | None = None) -> dict
         "id": name,
         "file": found.file,
         "line": found.line,
-        "declared": {
-            k: shown(references.written(v)) for k, v in found.spec.items() if k not in hidden
-        },
+        "declared": {k: shown(references.written(v)) for k, v in spec.items() if k not in hidden},
         **_origins(Provenance(settings, system, kept), found, hidden, attribute),
         "wave": found.wave,
         "after": list(found.after),
@@ -117,7 +115,7 @@ def _origins(
 ) -> dict[str, Any]:
     """Return where the attributes come from, and the vars that they are made of."""
     written = source.attributes(resource.kind, resource.file, resource.line)
-    known = {*written, *resource.spec}
+    known = {*written, *resource.whole_spec()}
     if attribute and attribute not in known:
         message = f"{resource.id} has no attribute `{attribute}`"
         raise UsageError(message, close_match(attribute, known))

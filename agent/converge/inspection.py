@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from converge.catalog import Catalog, Resource
+    from converge.fingerprints import Fingerprints
     from converge.kinds import AnyProvider
     from converge.outcome import Outcome
     from converge.system import ReadOnlySystem
@@ -37,12 +38,15 @@ class Inspection:
         only: Collection[str] | None = None,
         before_reading: Callable[[Iterable[Item]], None] | None = None,
         phase: str = "",
+        fingerprints: Fingerprints | None = None,
     ) -> None:
         self.phase = phase
         self.left: list[str] = []  # what is not part of this phase
         self._before_reading = before_reading
+        self._fingerprints = fingerprints
         self.outcomes: dict[str, Outcome] = {}
-        self.items: dict[str, Item] = {}
+        self.resources: dict[str, Resource] = {}  # that are looked at
+        self._items: dict[str, Item] = {}
         self.recurring: list[str] = []  # what is refreshed in every run
         self.waiting: set[str] = (
             set()
@@ -60,18 +64,40 @@ class Inspection:
             if not resource.selected:
                 self.outcomes[resource.id] = outcome.skipped("`when` is false", blocks=False)
                 continue
-            provider = kinds.load(resource.kind)
-            spec = provider.spec(**resource.spec)
-            if provider.recurring and provider.recurs(spec) and not resource.noop:
-                self.recurring.append(resource.id)
-            self.items[resource.id] = Item(resource=resource, provider=provider, spec=spec)
+            self.resources[resource.id] = resource
 
-    def inspect(self, items: Iterable[Item], system: ReadOnlySystem) -> dict[str, Change[Any, Any]]:
-        """Return what differs among these items, by id; sets the outcome of each that is settled."""
+    @property
+    def full(self) -> bool:
+        """True if nothing is taken for right by how it looks."""
+        return self._fingerprints is None or self._fingerprints.full
+
+    @property
+    def items(self) -> dict[str, Item]:
+        """All of it, with providers and specs, in the order of the catalog."""
+        if len(self._items) < len(self.resources):
+            self._items = {name: self.item(name) for name in self.resources}
+        return self._items
+
+    def item(self, name: str) -> Item:
+        """Return a resource with its provider, which is imported by then, and its spec."""
+        if name not in self._items:
+            resource = self.resources[name]
+            provider = kinds.load(resource.kind)
+            spec = provider.spec.whole(resource.spec)
+            if provider.recurring and provider.recurs(spec) and not resource.noop:
+                self.recurring.append(name)
+            self._items[name] = Item(resource=resource, provider=provider, spec=spec)
+        return self._items[name]
+
+    def inspect(self, names: Iterable[str], system: ReadOnlySystem) -> dict[str, Change[Any, Any]]:
+        """Return what differs among these, by id; sets the outcome of each that is settled."""
         differing: dict[str, Change[Any, Any]] = {}
-        items = list(items)
+        names = list(names)
+        if self._fingerprints:
+            self._fingerprints.look_anew()
         if self._before_reading:
-            self._before_reading(items)
+            self._before_reading([self.item(name) for name in names])
+        items = [self.item(name) for name in names if not self._is_known(name, system)]
         if self.phase == "bake":
             items = self._in_image(items, system)
         if self._references:
@@ -104,13 +130,29 @@ class Inspection:
             self.waiting.add(name)
             self.outcomes[name] = outcome.failed(explain(error), None, getattr(error, "remedy", ""))
             return None
-        self.items[name] = item
+        self._items[name] = item
         return item
+
+    def _is_known(self, name: str, system: ReadOnlySystem) -> bool:
+        """Tell whether something was right when it was read, and looks as it did then."""
+        known = self._fingerprints is not None and self._fingerprints.hold(name, system)
+        if known:
+            self.outcomes[name] = outcome.in_sync()
+        return known
+
+    def _note(self, item: Item, system: ReadOnlySystem) -> None:
+        """Note how what a resource rests on looks before it is read; what a secret is, nothing shows."""
+        name = item.resource.id
+        paths = None if name in self._references else item.provider.rests_on(item.spec)
+        if self._fingerprints and paths is not None:
+            self._fingerprints.before_reading(name, paths, system)
 
     def _inspect_kind(
         self, group: list[Item], system: ReadOnlySystem, differing: dict[str, Change[Any, Any]]
     ) -> None:
         provider = group[0].provider
+        for item in group if self._fingerprints else ():
+            self._note(item, system)
         try:
             live = provider.inspect([item.spec for item in group], system)
         except Exception as error:  # noqa: BLE001  a provider must not end the run
@@ -136,6 +178,8 @@ class Inspection:
         change = difference(resource.id, item.spec, before, item.provider.desired(item.spec))
         if change is None:
             self.outcomes[resource.id] = outcome.in_sync()
+            if self._fingerprints:
+                self._fingerprints.was_right(resource.id)
         return change
 
     def _probe(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from converge import cache
+from converge import cache, fingerprints, standing
 from converge.errors import ConvergeError, ProfileError
 from converge.record import Record
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from converge.config import Settings
     from converge.errors import Problem
     from converge.facts import Facts
+    from converge.fingerprints import Fingerprints
     from converge.in_force import InForce
     from converge.profile import Read
     from converge.state import StateDirectory
@@ -198,3 +199,12 @@ def _kept(
     if baked is None or baked is state:
         return kept
     return cache.load(baked, settings, facts_of(settings, system), read)  # in the image, to be read
+
+
+def known(settings: Settings, state: StateDirectory | None, loaded: Loaded) -> Fingerprints | None:
+    """Return what whole runs of this catalog found right, to be known again without reading it."""
+    if state is None or settings.tags or settings.phase == "bake":
+        return None
+    made_of = cache.made_of(state, loaded.settings, loaded.catalog)
+    kept = state.read_json(fingerprints.NAME)
+    return fingerprints.Fingerprints(kept, made_of, standing.Clock(), full=settings.full)

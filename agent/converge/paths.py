@@ -59,7 +59,8 @@ class Paths:
         folder, _, name = path.rpartition("/")
         if not path.startswith("/") or name in ("", ".", ".."):
             raise OSError(errno.EINVAL, "not a path to something in a directory", path)
-        _check(path)
+        if "\0" in path or not path.isascii():
+            _check(path)
         return self.directory(folder or "/"), name
 
     def directory(self, path: str) -> int:

@@ -163,6 +163,15 @@ class Provider(ABC, Generic[S, T]):
             if claim.startswith("path:"):
                 yield claim.removeprefix("path:")
 
+    def rests_on(self, spec: S) -> Iterable[str] | None:
+        """MAY be overridden. Return the paths by whose stat(2) a change of all that is read shows.
+
+        While they look as they did, what was right is not read again (converge.fingerprints). Of a
+        directory only its owner and mode count, with a slash at the end also which names are in it.
+        None (the default): it is read in every run, as it has to be if it recurs. Pure.
+        """
+        return None
+
     def resolve(self, spec: S, read: Callable[[str], tuple[str, bytes]]) -> S:
         """MAY be overridden. Take in files of the profile's folder when the catalog is compiled.
 

@@ -49,7 +49,7 @@ class Record:
 
     @classmethod
     def whole(cls, values: dict[str, Any]) -> Self:
-        """Return the record that `as_dict` gave these values for; they are not checked again."""
+        """Return the record that `as_dict` or `declared` gave these for; they are not checked again."""
         made = cls.__new__(cls)
         made.__dict__.update(values)
         return made
@@ -75,6 +75,12 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """Return every field and its value, in the order of the class."""
         return {name: getattr(self, name) for name in self.field_names}
+
+    def declared(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults: what `whole` makes this record of."""
+        needed, kind = self.required_names, type(self)
+        found = self.as_dict().items()
+        return {name: v for name, v in found if name in needed or v != getattr(kind, name)}
 
     def replace(self, **values: Any) -> Self:
         """Return a copy with some fields changed."""

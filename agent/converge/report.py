@@ -66,6 +66,7 @@ def make(
         "phase": run.inspection.phase,
         "left": run.inspection.left,
         "partial": sorted(partial),
+        "full": run.inspection.full,
         "started": watch.started,
         "seconds": round(watch.seconds(), 4),
         "exit_code": exit_code(counts, troubled, dry=dry, detailed=detailed),
@@ -89,8 +90,9 @@ def _outcomes(catalog: Catalog, run: Run) -> tuple[dict[str, dict[str, int]], li
         found = run.outcomes.get(resource.id)
         if found is None:
             continue  # not selected
-        kind = by_kind.setdefault(resource.kind, dict.fromkeys(outcome.ALL, 0))
-        kind[found.result] += 1
+        if resource.kind not in by_kind:
+            by_kind[resource.kind] = dict.fromkeys(outcome.ALL, 0)
+        by_kind[resource.kind][found.result] += 1
         if found.result != outcome.IN_SYNC:
             told.append(
                 {"id": resource.id, "kind": resource.kind, "file": resource.file,
@@ -113,7 +115,7 @@ def describe(found: Outcome, run: Run) -> dict[str, Any]:
         "in_place": False,
     }
     if found.change is not None:
-        item = run.inspection.items[found.change.id]
+        item = run.inspection.item(found.change.id)
         hidden = item.provider.hidden(found.change)
         in_place = (
             found.result == outcome.CHANGED and item.spec.subject() in run.system.written_in_place

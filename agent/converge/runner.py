@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from converge import cache, loading, metrics, standing
+from converge import cache, fingerprints, loading, metrics, standing
 from converge.engine import Run
 from converge.errors import ConvergeError
 from converge.notifications import Notifications
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from converge.catalog import Catalog
     from converge.config import Settings
+    from converge.fingerprints import Fingerprints
     from converge.inspection import Item
     from converge.loading import Loaded
     from converge.state import StateDirectory
@@ -51,9 +52,11 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     system = System(settings.root, notes=states.notes_of(state, settings.root))
     system.baked = _baked(settings, state, Asked.phase)
     loaded = loading.load(settings, system, state)
+    known = loading.known(settings, state, loaded)
     run = Run(
-        loaded.catalog, system, Notifications(None), tags=settings.tags, phase=settings.phase or ""
-    )
+        loaded.catalog, system, Notifications(None), tags=settings.tags,
+        phase=settings.phase or "", fingerprints=known,
+    )  # fmt: skip
     run.plan()
     report = make(loaded.catalog, run, watch, dry=True, detailed=True)
     return report | {"bundle": loaded.told(), "error": loaded.error}
@@ -108,12 +111,13 @@ def _locked(
     if state is not None and loaded.compiled:
         cache.keep(state, loaded.settings, catalog)
     only = asked.choose(catalog) if asked.choose else None
+    known = loading.known(settings, state, loaded) if only is None else None
     with Progress(settings) as progress:
         run = Run(
             catalog, system, Notifications(state), tags=settings.tags, only=only,
             allow_deletions=settings.allow_deletions, tick=progress.tick,
             before_change=lambda: _mark(state, run), before_reading=asked.before_reading,
-            phase=settings.phase or asked.phase,
+            phase=settings.phase or asked.phase, fingerprints=known,
         )  # fmt: skip
         run.converge()
     report = make(
@@ -130,8 +134,8 @@ def _locked(
         report["exit_code"] |= 4
     if settings.phase == "bake":
         _bake(state, system, run, loaded)
-    else:
-        _keep(settings, system, state, report, loaded)
+    elif state is not None:
+        _keep(settings, system, state, report, loaded, known)
     return report
 
 
@@ -189,13 +193,12 @@ def _mark(state: StateDirectory | None, run: Run) -> None:
 def _keep(
     settings: Settings,
     system: System,
-    state: StateDirectory | None,
+    state: StateDirectory,
     report: dict[str, Any],
     loaded: Loaded,
+    known: Fingerprints | None,
 ) -> None:
     """Keep the report, what was noted, and how the container stands now."""
-    if state is None:
-        return
     try:
         before = standing.good(state.read_json(standing.NAME))
         stands = standing.after_run(
@@ -203,6 +206,8 @@ def _keep(
         )
         report["contended"] = stands["contended"]
         system.keep_notes()
+        if known and known.changed:
+            state.write_json(fingerprints.NAME, known.plain(), durable=False)
         state.keep_report(report)
         state.write_json(standing.NAME, stands, durable=False)
         _count(settings, state, report, stands)

@@ -134,7 +134,17 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys((*PATHS, "facts_dir"), _path),
     "vars": _vars,
     **dict.fromkeys(
-        ("noop", "json", "detailed_exitcodes", "quiet", "verbose", "splay", "resident", "unsigned"),
+        (
+            "noop",
+            "json",
+            "detailed_exitcodes",
+            "quiet",
+            "verbose",
+            "full",
+            "splay",
+            "resident",
+            "unsigned",
+        ),
         _flag,
     ),
     "report_to": _targets,

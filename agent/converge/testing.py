@@ -6,14 +6,17 @@ Subclass ProviderContract in a pytest module and give it the fixtures that it na
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from converge import kinds
 from converge.diff import difference
 from converge.errors import ApplyError
+from converge.fingerprints import Fingerprints
 from converge.models import validate
 from converge.process import Completed
 from converge.provider import Change, Provider, Spec, Unmanageable
+from converge.standing import Clock
 from converge.system import ReadOnlySystem, System
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from converge.process import Context
 
     Program = Callable[[Sequence[str], bytes], Completed | str]
+
+
+_TICK = 0.02  # seconds in which the clock that a file system takes its times from moves on
 
 
 class FakeSystem(System):
@@ -215,3 +221,23 @@ class ProviderContract:
         """An empty batch is no error and runs no program."""
         kinds.load(self.kind).apply([], system)
         assert system.ran == []  # noqa: S101
+
+    def test_what_it_rests_on_shows_each_change(
+        self, system: FakeSystem, present: list[Spec], absent: list[Spec]
+    ) -> None:
+        """What may be known again without being read looks different once it was changed."""
+        provider = kinds.load(self.kind)
+        resting = {spec.name: provider.rests_on(spec) for spec in present}
+        named = {name: [*paths] for name, paths in resting.items() if paths is not None}
+        known = Fingerprints(None, "", Clock(), tick=-(10**18))
+        for specs in (present, absent):
+            known.look_anew()
+            for name, paths in named.items():
+                known.before_reading(name, paths, system)
+                known.was_right(name)
+            time.sleep(_TICK)
+            changed = {change.spec.name for change in plan(provider, specs, system)}
+            assert converge(provider, specs, system) == []  # noqa: S101
+            known.look_anew()
+            for name in changed & {*known.plain()["paths"]}:
+                assert not known.hold(name, system), name  # noqa: S101

@@ -147,6 +147,12 @@ class DirectoryProvider(Provider[DirectorySpec, DirectoryState]):
         """A directory goes after those above it, its owner and its group."""
         return trees.needs_before(spec.name, spec.owner, spec.group)
 
+    def rests_on(self, spec: DirectorySpec) -> Iterable[str] | None:
+        """A directory shows its mode and owner; nothing shows what is below it."""
+        if spec.recurse or spec.purge:
+            return None
+        return trees.rests_on(spec.name, spec.owner, spec.group)
+
     def claims(self, spec: DirectorySpec) -> Iterable[str]:
         """A path has one owner; with a slash at its end, everything below that has no other."""
         yield f"path:{spec.name}"

@@ -153,6 +153,10 @@ class FileProvider(Provider[FileSpec, FileState]):
         """A file goes after its directories, its owner and its group."""
         return trees.needs_before(spec.name, spec.owner, spec.group)
 
+    def rests_on(self, spec: FileSpec) -> Iterable[str]:
+        """A file shows by its own stat that it was changed."""
+        return trees.rests_on(spec.name, spec.owner, spec.group)
+
     def claims(self, spec: FileSpec) -> Iterable[str]:
         """A path has one owner, whatever its kind; so has the whole of its content."""
         yield f"path:{spec.name}"

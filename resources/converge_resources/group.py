@@ -85,6 +85,10 @@ class GroupProvider(Provider[GroupSpec, GroupState]):
 
         return reading(specs, read)
 
+    def rests_on(self, spec: GroupSpec) -> Iterable[str]:
+        """All that is read of a group is in one file."""
+        return ("/etc/group",)
+
     def apply(self, changes: Sequence[Change[GroupSpec, GroupState]], system: System) -> None:
         """Add, change or remove each group."""
         each(changes, lambda change: _apply(change, system))

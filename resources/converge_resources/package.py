@@ -117,6 +117,10 @@ class PackageProvider(Provider[PackageSpec, PackageState]):
             states.update(_newest(backend, specs, states, system))
         return states
 
+    def rests_on(self, spec: PackageSpec) -> Iterable[str] | None:
+        """Whatever a tool does shows in its database; what is newest is asked for in every run."""
+        return None if spec.state == NEWEST else packages.rests_on()
+
     def apply(self, changes: Sequence[Change[PackageSpec, PackageState]], system: System) -> None:
         """Install, remove and hold in one batch."""
         if not changes:

@@ -136,6 +136,10 @@ class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
             target = os.path.normpath(os.path.join(os.path.dirname(spec.name), spec.target))
             yield from (f"{kind}:{target}" for kind in ("file", "directory", "symlink"))
 
+    def rests_on(self, spec: SymlinkSpec) -> Iterable[str]:
+        """A link shows by its own stat that it was changed."""
+        return trees.rests_on(spec.name, spec.owner, spec.group)
+
     def claims(self, spec: SymlinkSpec) -> Iterable[str]:
         """A path has one owner, whatever its kind."""
         return (f"path:{spec.name}",)

@@ -45,6 +45,15 @@ def needs_before(path: str, owner: str | None, group: str | None) -> Iterator[st
         yield f"group:{group}"
 
 
+def rests_on(path: str, owner: str | None, group: str | None) -> Iterator[str]:
+    """Yield the paths that tell of something at `path` and its owner, should it look different."""
+    yield path
+    if owner and not owner.isdigit():
+        yield "/etc/passwd"
+    if group and not group.isdigit():
+        yield "/etc/group"
+
+
 def spelled_mode(declared: str | None, live: int, *, directory: bool = False) -> str:
     """Return the live mode as it is declared if that holds, else as four octal digits."""
     bits = stat.S_IMODE(live)

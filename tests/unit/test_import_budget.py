@@ -17,9 +17,10 @@ import converge
 START = """atomic cli commands config errors jsontext output private record setting_checks state
 stopping store textdiff words"""
 HEALTH = f"{START} client health standing trust"
-RUN = f"""{START} attributes backup cache catalog diff digests engine facts in_place inspection
-journal kinds loading lock metrics modes mounts notifications outcome paths probe process provider
-read_only regular removal report runner staging standing system trust walk writer"""
+RUN = f"""{START} attributes backup cache catalog diff digests engine facts fingerprints in_place
+inspection journal kinds loading lock metrics modes mounts notifications outcome paths probe process
+provider read_only regular removal report runner staging standing system trust walk writer"""
+READING = {"converge.modes", "converge.probe"}  # by kinds
 KINDS = """accounts accounts.database accounts.guards accounts.obstacles accounts.tables directory
 directory_tree disclosure file group owners package packages packages.apt packages.dpkg symlink
 trees walk"""
@@ -60,12 +61,15 @@ class Spy:
         told.setdefault(name, " <- ".join(chain))
 sys.meta_path.insert(0, Spy)
 before = set(sys.modules)
+exec(sys.argv.pop(1))
 from converge.cli import main
 code = main(sys.argv[1:])
 for name in sorted(set(sys.modules) - before):
     print(name, told.get(name) or name, sep="\\t", file=sys.stderr)
 sys.exit(code)
 """
+# As if all that is read had last been changed long ago.
+SURE = "from converge import fingerprints; fingerprints._TICK = -(10**18)"
 
 
 @pytest.fixture
@@ -81,8 +85,8 @@ def call(tmp_path):
     places = ["--state-dir", f"{tmp_path}/state", "--runtime-dir", f"{tmp_path}/run"]
     places += ["--root", str(root), "--profile", f"{tmp_path}/p.yaml"]
 
-    def run(*words):
-        argv = [sys.executable, "-I", "-c", SPY, *words, *places]
+    def run(*words, prelude=""):
+        argv = [sys.executable, "-I", "-c", SPY, prelude, *words, *places]
         done = subprocess.run(argv, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return dict(line.split("\t") for line in done.stderr.splitlines())
@@ -108,8 +112,14 @@ def check(found, allowed):
     assert not lines, "\n".join(lines)
 
 
-def test_a_run_with_nothing_to_do(call):
-    check(call("--once"), budget(RUN, KINDS, "fcntl itertools"))
+def test_a_run_that_reads_everything(call):
+    check(call("--once", "--full"), budget(RUN, KINDS, "fcntl itertools"))
+
+
+def test_a_run_that_knows_everything(call):
+    """No kind is needed for what looks as it did when it was right."""
+    call("--once", prelude=SURE)
+    check(call("--once", prelude=SURE), budget(RUN, standard="fcntl itertools") - READING)
 
 
 def test_the_resident_process():

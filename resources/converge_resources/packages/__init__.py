@@ -6,13 +6,14 @@ neither, and busybox brings applets that are named `dpkg` and `rpm`.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 
 from converge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from typing import ClassVar
 
     from converge.system import ReadOnlySystem, System
@@ -121,6 +122,14 @@ def matches(pattern: str, version: str) -> bool:
     from fnmatch import fnmatchcase
 
     return fnmatchcase(version, pattern)
+
+
+def rests_on() -> Iterator[str]:
+    """Yield the paths that look different once any database has changed, its journal among them."""
+    for paths in DATABASES.values():
+        yield from paths
+        yield from {f"{os.path.dirname(path)}/": None for path in paths}
+    yield "/var/lib/dpkg/updates/"
 
 
 def choose(system: ReadOnlySystem) -> Backend | None:
