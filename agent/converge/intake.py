@@ -76,7 +76,7 @@ class Intake:
     def ask(self, source: Source, memory: Memory) -> Memory:
         """Ask the source; what it has and is believed waits to be taken."""
         now = time.time()
-        if now < memory.not_before < now + _LONGEST_PAUSE:
+        if now < memory.not_before <= now + _LONGEST_PAUSE:  # else the clock has jumped
             return memory
         try:
             fetched = source.fetch(memory.tag)
@@ -86,7 +86,7 @@ class Intake:
         except ConvergeError as error:
             return memory.replace(
                 error=str(error), stale_since=memory.stale_since or now, checked=now,
-                not_before=now + (getattr(error, "retry_after", None) or 0.0),
+                not_before=now + _pause(error),
             )  # fmt: skip
         return memory.replace(error="", stale_since=0.0, checked=now, not_before=0.0)
 
@@ -143,6 +143,12 @@ class Intake:
         plan = rollout.parse(packing.unpack(content).rollout)
         place = rollout.place(identity(self.settings.root), memory.name)
         return plan.waits(place, self.settings.groups, time.time())
+
+
+def _pause(error: ConvergeError) -> float:
+    """Return for how many seconds the source has asked to be left alone."""
+    asked = getattr(error, "retry_after", None)
+    return 0.0 if asked is None else min(max(float(asked), 1.0), _LONGEST_PAUSE)
 
 
 def _root(settings: Settings) -> keyring.Keyring:

@@ -10,7 +10,7 @@ from container.engine import REPOSITORY, Container, Engine
 from converge.bundle import minisign, packing
 from converge.bundle.statement import Statement
 
-PACKAGES = "etcd-server etcd-client nginx-light docker-registry strace"
+PACKAGES = "etcd-server etcd-client nginx-light docker-registry iptables"
 TLS = REPOSITORY / "tests/unit/tls"
 EXPIRES = 4_000_000_000
 _NGINX = """

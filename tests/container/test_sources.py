@@ -23,7 +23,7 @@ def servers(engine, image, tmp_path_factory):
     built = engine.build("-", stdin=afar.recipe(image))
     engine.must(
         "run", "--detach", "--name", made.name, "--publish", "127.0.0.1::5000",
-        f"--volume={afar.TLS}:/tls:ro", "--entrypoint", "/usr/bin/tini", built,
+        f"--volume={afar.TLS}:/tls:ro", "--entrypoint", "/usr/bin/tini", "--cap-add=NET_ADMIN", built,
         "--", "sh", "-c", afar.START,
     )  # fmt: skip
     try:
@@ -162,3 +162,46 @@ def test_a_watch_follows_at_once_and_survives_its_server(agent, publish, servers
     box.exec("kill", "-9", str(pid))
     publish("etcd", "10.0.0.6", 6)
     until(lambda: name_server(box) == "10.0.0.6", "a change after the watcher's death")
+
+
+DROPS = {
+    "refused": ("-j", "REJECT", "--reject-with", "icmp-port-unreachable"),
+    "reset": ("-j", "REJECT", "--reject-with", "tcp-reset"),
+}
+
+
+@pytest.fixture
+def firewall(servers):
+    """A function that puts a rule before packets to the web server; it goes with the test."""
+    put = []
+
+    def rule(*words):
+        put.append(("OUTPUT", "-o", "lo", "-p", "tcp", "--dport", "443", *words))
+        done = servers.exec("iptables", "-A", *put[-1])
+        assert done.code == 0, done.err
+
+    yield rule
+    for one in put:
+        servers.exec("iptables", "-D", *one)
+
+
+@pytest.mark.parametrize("how", DROPS)
+def test_f39_a_server_that_packets_do_not_reach(agent, publish, firewall, how):
+    publish("https", "10.0.0.1", 1)
+    box = agent("https")
+    box.report("--once")
+    firewall(*DROPS[how])
+    box.write("/etc/ns.conf", "drift")
+    report = box.report("--once")
+    assert report["exit_code"] == 0
+    assert "cannot be reached" in report["bundle"]["error"]
+    assert name_server(box) == "10.0.0.1"
+
+
+def test_f43_three_packets_in_ten_are_lost(agent, publish, firewall):
+    publish("https", "10.0.0.1", 1)
+    box = agent("https")
+    firewall("-m", "statistic", "--mode", "random", "--probability", "0.3", "-j", "DROP")
+    until(lambda: box.converge("--once").code == 0, "a run that got through")
+    publish("https", "10.0.0.2", 2)
+    until(lambda: box.converge("--once").code == 0 and name_server(box) == "10.0.0.2", "the change")
