@@ -24,6 +24,7 @@ BUILT_IN = {
     "download": "converge_resources.download:DownloadProvider",
     "file": "converge_resources.file:FileProvider",
     "group": "converge_resources.group:GroupProvider",
+    "host": "converge_resources.host:HostProvider",
     "ini": "converge_resources.ini:IniProvider",
     "json": "converge_resources.json_key:JsonProvider",
     "limits": "converge_resources.limits:LimitsProvider",
