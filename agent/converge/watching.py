@@ -26,7 +26,7 @@ class Watching:
         self.files: list[str] = []
         self._prints: dict[str, int] = {}
         self._owners: dict[str, set[str]] = {}  # path → ids
-        self._below: set[str] = set()
+        self._trees: dict[str, dict[str, int]] = {}  # top → directory → print
         self._references: Mapping[str, list[dict[str, str]]] = {}  # of secrets, by id
 
     def _of_secrets(self, name: str) -> set[str]:
@@ -69,10 +69,10 @@ class Watching:
                 continue
             for path in item.provider.watches(item.spec):
                 real = self.root + path.rstrip("/")
-                if path.endswith("/"):
-                    self._below.add(real)
                 self._owners.setdefault(real, set()).add(item.resource.id)
-                self._prints[real] = prints.of(real, content=path.endswith("/"))
+                self._prints[real] = prints.of(real)
+                if path.endswith("/"):
+                    self._trees[real] = tree(real)
             for step in self._of_secrets(item.resource.id):
                 self._owners.setdefault(step, set()).add(item.resource.id)
                 self._prints[step] = prints.of(step)
@@ -85,28 +85,30 @@ class Watching:
         for path, number in self._prints.items():
             if self._owners[path] <= left:
                 found.append(f"- 0 {path}")
-            elif path in self._below:
-                found += [
-                    f"{watches.CONTENT} {prints.of(folder, content=True)} {folder}"
-                    for folder in self._folders(path)
-                ]
+            elif self._trees.get(path):
+                rows = self._trees[path].items()
+                found += [f"{watches.CONTENT} {now} {folder}" for folder, now in rows]
             else:
                 kind = watches.MOUNTED if path in mounted else watches.FILE
                 found.append(f"{kind} {number} {path}")
         return found
 
-    def _folders(self, top: str) -> list[str]:
-        """Return a directory and those below it, no link followed, no mount entered."""
-        found: list[str] = []
-        device = None
-        for here, folders, _ in os.walk(top):
+
+def tree(top: str) -> dict[str, int]:
+    """Return the prints of a directory and those below it, no link followed, no mount entered."""
+    found: dict[str, int] = {}
+    device = None
+    for here, folders, _ in os.walk(top):
+        try:
             this = os.lstat(here).st_dev
-            device = device or this
-            if this != device or len(found) >= MOST_DIRECTORIES:
-                folders.clear()
-            else:
-                found.append(here)
-        return found
+        except OSError:
+            continue  # it has just gone
+        device = device or this
+        if this != device or len(found) >= MOST_DIRECTORIES:
+            folders.clear()
+        else:
+            found[here] = prints.of(here, content=True)
+    return found
 
 
 def _mount_points() -> Collection[str]:

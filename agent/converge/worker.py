@@ -1,8 +1,8 @@
 """The worker: one run for the resident agent, in a process of its own, which may die of it.
 
 The request comes on stdin (converge.daemon.child), the result goes to descriptor 3: words ended by
-NUL: exit code, run, `whole` or `partial`, `failed` if it shall be tried again soon, then what is
-to be watched (converge.daemon.watches), `end`.
+NUL: exit code, run, `whole` or `partial`, `failed` if it shall be tried again soon or `idle` if
+nothing was changed, then what is to be watched (converge.daemon.watches), `end`.
 """
 
 from __future__ import annotations
@@ -107,8 +107,9 @@ def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     records = watching.records(report["contended"])
     if whole == "whole":
         records = [*records, *profile_watches(settings.profile, began, watching.files)]
-    failed = "failed" if any(entry["fatal"] for entry in report["resources"]) else ""
-    return [str(report["exit_code"]), report["id"], whole, failed, *records]
+    failed = any(entry["fatal"] for entry in report["resources"])
+    ended = "failed" if failed else "" if report["counts"]["changed"] else "idle"
+    return [str(report["exit_code"]), report["id"], whole, ended, *records]
 
 
 def _deliver(settings: Settings, report: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,29 @@ def test_who_changes_it_back_again_and_again_starts_no_flood(agent: Agent, fight
     assert "contended" in agent.call("status").stdout
     kept = list((agent.folder / "state/backups").rglob("*"))
     assert len(kept) < 60
+
+
+@pytest.mark.parametrize("way", ["the same into a file", "files into a directory"])
+def test_who_writes_what_is_no_drift_starts_no_flood(agent: Agent, way):
+    """Each time such a path is left alone for longer; meanwhile all else is put right at once."""
+    agent.profile.write_text(
+        PROFILE + "  - directory: /etc/own\n    mode: '0755'\n    recurse: true\n"
+    )
+    agent.start()
+    for number in range(200):
+        if way == "the same into a file":
+            agent.motd.write_text("welcome\n")
+        else:
+            (agent.folder / f"root/etc/own/{number % 5}").write_text(str(number))
+        time.sleep(0.02)
+    until(lambda: not agent.status()["agent"]["busy"])
+    runs = agent.status()["agent"]["runs"]
+    assert 2 <= runs <= 12  # after pauses of 0.1, 0.2, 0.4 seconds, …
+    issue = agent.folder / "root/etc/issue"
+    issue.write_text("changed\n")
+    until(lambda: issue.read_text() == "declared\n")
+    agent.motd.write_text("changed\n")
+    (agent.folder / "root/etc/own").chmod(0o700)
+    assert agent.call("trigger", "--wait").returncode == 0
+    assert agent.motd.read_text() == "welcome\n"
+    assert (agent.folder / "root/etc/own").stat().st_mode & 0o777 == 0o755

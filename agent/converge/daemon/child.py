@@ -29,15 +29,17 @@ def now() -> float:
 class Child:
     """A worker that runs. `result` is the descriptor to read from; `deadline` a time or None."""
 
-    def __init__(self, options: Options, verb: str, reason: str = "", paths: object = ()) -> None:
+    def __init__(
+        self, options: Options, verb: str, reason: str = "", paths: tuple[str, ...] = ()
+    ) -> None:
         """Start it. Raises OSError (EAGAIN: too many processes)."""
-        self.verb, self.reason = verb, reason
+        self.verb, self.reason, self.paths = verb, reason, paths
         self.began = now()
         self.deadline = self.began + options.deadline
         self.asked_to_stop = self.killed = self.late = False
         self.trouble = ""  # with its result
         self._words = bytearray()
-        lines = [verb, reason, str(os.getpid()), *paths]  # type: ignore[misc]
+        lines = [verb, reason, str(os.getpid()), *paths]
         head = "\0".join(lines).encode(errors="surrogateescape")
         self.result, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         request = -1
@@ -143,7 +145,7 @@ class Child:
 
 
 def _makes_sense(answer: list[str]) -> bool:
-    """Tell whether this is the result of a run: code, run, whole or partial, failed, records."""
+    """Tell whether this is the result of a run: code, run, whole or partial, failed or idle, records."""
     if len(answer) < 4:
         return False
     code, run, whole, failed, *records = answer
@@ -152,7 +154,7 @@ def _makes_sense(answer: list[str]) -> bool:
         and len(code) < 4
         and "\n" not in run
         and whole in ("whole", "partial")
-        and failed in ("", "failed")
+        and failed in ("", "failed", "idle")
         and all(map(is_record, records))
     )
 

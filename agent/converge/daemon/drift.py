@@ -8,6 +8,8 @@ from converge.daemon.watches import Watches
 SETTLE = 0.05  # seconds of quiet after an event before a run, so that one rename is one run
 LONGEST_SETTLE = 0.5
 MUTED = 1.0  # the longest time that a busy directory's events, none of ours, are left unread
+LONGEST_REST = 60.0  # seconds that a path is left alone which has called for runs in vain
+_MOST_DOUBLINGS = 20
 _MOST_PATHS = 2000  # drifted at once: then everything is looked at
 
 
@@ -20,6 +22,8 @@ class Drift:
         self.waits_until = 0.0  # after runs that failed
         self._first = self._last = 0.0
         self._unread_until = self._muted = 0.0
+        self._rests: dict[str, tuple[int, float]] = {}  # path → runs in vain, rests until
+        self._later: set[str] = set()  # drifted, and resting
 
     def fds(self) -> list[int]:
         """Return the descriptor to wait for, if there is one and it shall be read now."""
@@ -35,12 +39,36 @@ class Drift:
 
     def find(self) -> None:
         """Look at the paths that an event has raised a question about."""
-        found = self.watches.drifted()
+        self._later |= self.watches.drifted()
+        found = {path for path in self._later if self._rests_until(path) <= now()}
+        self._later -= found
         if found and not self.paths:
             self._first = now()
         if found:
             self._last = now()
         self.paths |= found
+
+    def recalls(self) -> float | None:
+        """Return when `find` finds more: what has drifted and rests."""
+        return min(map(self._rests_until, self._later), default=None)
+
+    def ran(self, paths: tuple[str, ...], *, in_vain: bool) -> None:
+        """A run has ended that these paths called for (none: a run of all), nothing being changed.
+
+        Somebody writes the same again and again, or into a directory where nothing is amiss: such a
+        path is left alone for longer each time.
+        """
+        if not paths:
+            self._rests.clear()
+            self._later.clear()
+        for path in paths:
+            times = self._rests.pop(path, (0, 0.0))[0] + 1
+            if in_vain:
+                rest = min(LONGEST_REST, SETTLE * 2.0 ** min(times, _MOST_DOUBLINGS))
+                self._rests[path] = (times, now() + rest)
+
+    def _rests_until(self, path: str) -> float:
+        return self._rests.get(path, (0, 0.0))[1]
 
     def settled(self) -> float | None:
         """Return when a run may begin for what has drifted; None: nothing has."""

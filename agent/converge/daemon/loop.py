@@ -82,7 +82,8 @@ class Daemon:
         if self.child:
             moments.append(self.child.deadline)
         elif not self.control.paused:
-            moments += [self.due, self.drift.settled(), self.watcher.next_moment(self.options)]
+            moments += [self.due, self.drift.settled(), self.drift.recalls()]
+            moments.append(self.watcher.next_moment(self.options))
         moments.append(self.drift.reads_again())
         if self._polls():
             moments.append(self.next_poll)
@@ -113,8 +114,8 @@ class Daemon:
         if self._polls() and now() >= self.next_poll:
             self.next_poll = now() + self.options.poll
             self.drift.watches.look_at_everything()
-            if self.child is None:
-                self.drift.find()
+        if self.child is None:
+            self.drift.find()
 
     def _polls(self) -> bool:
         return bool(self.drift.watches.trouble) and not self.control.paused
@@ -207,6 +208,7 @@ class Daemon:
         code, run, whole, failed, *records = answer
         self.last_end = ""
         self.drift.watches.update(records, whole=whole == "whole")
+        self.drift.ran(child.paths, in_vain=failed == "idle")
         self._after(int(code), run, failed=failed == "failed")
         self.drift.find()
 
