@@ -75,16 +75,19 @@ class ReadOnlySystem:
             _raise_unless_gone(error, path)
             return None
 
-    def read(self, path: str, *, follow: bool = False, limit: int = READ_LIMIT) -> bytes | None:
+    def read(
+        self, path: str, *, follow: bool = False, limit: int = READ_LIMIT, size: int | None = None
+    ) -> bytes | None:
         """Return a regular file's bytes; None: there is nothing. Raises OSError.
 
-        `follow` accepts a symbolic link as the last component too (trusted as on the way).
+        `follow` accepts a symbolic link as the last component too (trusted as on the way). `size` is
+        what lstat just told, if it was asked.
         """
         fd = self.open_file(path, follow=follow)
         if fd is None:
             return None
         try:
-            return read_all(fd, limit, os.fstat(fd).st_size)
+            return read_all(fd, limit, os.fstat(fd).st_size if size is None else size)
         except OSError as error:
             error.filename = path
             raise

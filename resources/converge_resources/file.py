@@ -228,6 +228,6 @@ def _read_content(
     if not spec.replace:
         return wanted, None
     if size == len(wanted) or size <= _MOST_LOADED:
-        return system.read(spec.name), None
+        return system.read(spec.name, size=size), None
     marker = b"(%d bytes, not read)\n" % size
     return marker + b"\n" * (marker == wanted), None
