@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = {
     "archive": "converge_resources.archive:ArchiveProvider",
+    "authorized_key": "converge_resources.authorized_key:AuthorizedKeyProvider",
     "block": "converge_resources.block:BlockProvider",
     "ca_certificate": "converge_resources.ca_certificate:CaCertificateProvider",
     "command": "converge_resources.command:CommandProvider",
