@@ -95,7 +95,7 @@ def test_without_the_distributions_program_the_bundle_is_edited(container):
     "options", [("--user", "1000"), ("--user", "1000", "--read-only"), ("--read-only",)]
 )
 def test_where_it_cannot_be_changed_a_bundle_is_written_beside(container, options):
-    box = container(*options, profile={"resources": []})
+    box = container("--tmpfs=/tmp", *options, profile={"resources": []})
     declared = {"ca_certificate": "corp", "content": authority(box)}
     for _ in range(2):
         found = run(box, declared)["ca_certificate:corp"]

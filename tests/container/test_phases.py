@@ -44,7 +44,7 @@ resources:
 DOCKERFILE = """
 FROM {image}
 RUN apt-get update && apt-get install -y --no-install-recommends strace
-COPY --chmod=755 profile.yaml big /etc/converge/site/
+COPY profile.yaml big /etc/converge/site/
 ENV CONVERGE_PROFILE=/etc/converge/site/profile.yaml
 RUN converge bake --json > /baked.json
 """
@@ -58,8 +58,9 @@ COMPILED = (
 def baked(engine, image, tmp_path_factory):
     """An image of which `converge bake` was the last step."""
     folder = tmp_path_factory.mktemp("shop")
-    (folder / "profile.yaml").write_text(PROFILE)
-    (folder / "big").write_text(BIG)
+    for name, text in (("profile.yaml", PROFILE), ("big", BIG)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
     (folder / "Dockerfile").write_text(DOCKERFILE.format(image=image))
     return engine.build(str(folder))
 
