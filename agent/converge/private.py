@@ -11,20 +11,30 @@ import errno
 import os
 import stat
 
-from converge.errors import ConvergeError, UsageError
+from converge.errors import ConvergeError, MissingError, UsageError
 
 FALLBACKS = ("/run", "/tmp", "/dev/shm")  # noqa: S108  looked at before it is believed
 
 
 def places(root: str, own: str, name: str) -> list[str]:
-    """Return where a private directory may live, best first: ROOT/OWN/NAME, then /run/NAME-UID, …
+    """Return where a private directory may live, best first.
 
-    Below a root prefix there is no second place: nothing outside it is touched.
+    ROOT/OWN/NAME; if that lets others in (a volume that is mounted there), a directory of our own in
+    it, NAME-UID, where nobody else can put another in its place; /run/NAME-UID, … Below a root prefix
+    nothing outside it is touched.
     """
-    first = os.path.join(root, own, name)
-    if root != "/":
-        return [first]
-    return [first, *(f"{folder}/{name}-{os.geteuid()}" for folder in FALLBACKS)]
+    first, private = os.path.join(root, own, name), f"{name}-{os.geteuid()}"
+    found = [first, f"{first}/{private}"] if _lets_others_in(first) else [first]
+    return [*found, *(f"{folder}/{private}" for folder in FALLBACKS if root == "/")]
+
+
+def _lets_others_in(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    others = found.st_uid != os.geteuid() or bool(found.st_mode & 0o077)
+    return stat.S_ISDIR(found.st_mode) and others
 
 
 def choose(
@@ -62,7 +72,10 @@ def problem(path: str, *, create: bool, write: bool = True) -> str | None:
     if not path.startswith("/"):
         return f"{path!r} is not an absolute path"
     try:
-        if create:
+        if create and not os.path.lexists(path):
+            trouble = _swappable(path, missing=True)
+            if trouble:
+                return trouble  # nothing is left where it would be refused
             _make(path)
         found = os.lstat(path)
     except OSError as error:
@@ -87,8 +100,6 @@ def make(path: str, what: str) -> None:
 
 
 def _make(path: str) -> None:
-    if os.path.lexists(path):
-        return
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
@@ -104,11 +115,14 @@ def _make_above(path: str) -> None:
         os.mkdir(path, 0o755)
 
 
-def _swappable(path: str) -> str:
+def _swappable(path: str, *, missing: bool = False) -> str:
+    """Return who could put another in its place; with `missing` it need not be there."""
     from converge import trust
 
     try:
         trust.directory(path)
+    except MissingError as error:
+        return "" if missing else str(error)
     except ConvergeError as error:
         return str(error)
     return ""

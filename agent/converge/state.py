@@ -40,8 +40,9 @@ def find(
     """Return the state directory, None where there can be none.
 
     `explicit` (CONVERGE_STATE_DIR) is used as it is, or UsageError is raised. Else it is the first
-    that can be written of ROOT/var/lib/NAME and, when the root is the machine's own, /run/NAME-UID,
-    /tmp/NAME-UID and /dev/shm/NAME-UID; a directory that is not ours alone is passed over. With
+    that can be written of ROOT/var/lib/NAME (in a volume there that lets others in: NAME-UID in it)
+    and, when the root is the machine's own, /run/NAME-UID, /tmp/NAME-UID and /dev/shm/NAME-UID; a
+    directory that is not ours alone, or that others could replace, is passed over. With
     `create=False` (dry runs, status) nothing is made or changed: None if there is no state yet.
     `most_bytes` and `most_days` cap the backups.
     """
@@ -56,6 +57,15 @@ def find(
         most_days=most_days,
         passed_over=passed_over,
     )
+
+
+def passed_over(state: StateDirectory | None, explicit: str | None, root: str = "/") -> str:
+    """Return why the state is not in the volume that is mounted for it; empty: it is, or none is."""
+    first = private.places(root, "var/lib", "converge")[0]
+    inside = state is not None and f"{state.path}/".startswith(f"{first}/")
+    if explicit is not None or inside or not os.path.ismount(first):
+        return ""
+    return private.problem(first, create=False) or ""
 
 
 def notes_of(state: StateDirectory | None, root: str) -> Callable[[], Notes] | None:

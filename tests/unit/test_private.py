@@ -92,6 +92,51 @@ def test_none_can_be_made(tmp_path):
     assert "Not a directory" in passed_over[0]
 
 
+def test_nothing_is_left_where_it_would_be_refused(tmp_path):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    for path in ("open/own", "open/a/b/own"):
+        assert "can be changed by" in private.problem(f"{tmp_path}/{path}", create=True)
+    assert list((tmp_path / "open").iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o1777, 0o1770, 0o711])
+def test_in_a_volume_that_others_cannot_swap_it_has_a_directory_of_its_own(tmp_path, mode):
+    volume = tmp_path / "var/lib/x"
+    volume.mkdir(parents=True)
+    volume.chmod(mode)
+    wanted = f"{volume}/x-{os.geteuid()}"
+    found = [str(volume), wanted]
+    assert private.places(str(tmp_path), "var/lib", "x") == found
+    assert private.choose(None, found, "", create=False)[0] is None
+    path, passed_over = private.choose(None, found, "", create=True)
+    assert path == wanted
+    assert passed_over == [f"{volume} has mode {mode:04o}, which lets others in: chmod 0700"]
+    assert os.stat(wanted).st_mode & 0o7777 == 0o700
+    assert os.stat(volume).st_mode & 0o7777 == mode
+    assert private.choose(None, found, "", create=False)[0] == wanted
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o2777, 0o702])
+def test_a_volume_where_others_could_swap_it_is_left_as_it_is(tmp_path, mode):
+    volume = tmp_path / "var/lib/x"
+    volume.mkdir(parents=True)
+    volume.chmod(mode)
+    places = private.places(str(tmp_path), "var/lib", "x")
+    path, passed_over = private.choose(None, places, "", create=True)
+    assert path is None
+    assert "lets others in" in passed_over[0]
+    assert f"{volume} can be changed by " in passed_over[1]
+    assert list(volume.iterdir()) == []
+
+
+def test_a_good_one_has_no_second_place_in_it(tmp_path):
+    good = tmp_path / "var/lib/x"
+    assert private.places(str(tmp_path), "var/lib", "x") == [str(good)]
+    good.mkdir(parents=True, mode=0o700)
+    assert private.places(str(tmp_path), "var/lib", "x") == [str(good)]
+
+
 def test_places():
     uid = os.geteuid()
     fallbacks = [f"/run/x-{uid}", f"/tmp/x-{uid}", f"/dev/shm/x-{uid}"]

@@ -47,6 +47,22 @@ class TestFind:
         assert found.path == f"{tmp_path}/x"
         assert found.passed_over == (f"{tmp_path}/file/x cannot be made: Not a directory",)
 
+    def test_a_volume_that_is_of_no_use_is_told_of(self, tmp_path, monkeypatch):
+        volume = tmp_path / "var/lib/converge"
+        volume.mkdir(parents=True)
+        volume.chmod(0o777)
+        found = state.find(None, str(tmp_path))
+        assert found is None
+        assert state.passed_over(found, None, str(tmp_path)) == "", "it is no volume"
+        monkeypatch.setattr(os.path, "ismount", lambda path: path == str(volume))
+        trouble = f"{volume} has mode 0777, which lets others in: chmod 0700"
+        assert state.passed_over(found, None, str(tmp_path)) == trouble
+        assert state.passed_over(found, str(tmp_path / "s"), str(tmp_path)) == ""
+        volume.chmod(0o755)
+        found = state.find(None, str(tmp_path))
+        assert found.path.startswith(f"{volume}/")
+        assert state.passed_over(found, None, str(tmp_path)) == ""
+
     def test_explicit(self, tmp_path):
         assert state.find(f"{tmp_path}/a/b").path == f"{tmp_path}/a/b"
         (tmp_path / "a/b").chmod(0o755)
