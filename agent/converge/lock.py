@@ -25,9 +25,9 @@ def runtime_directory(explicit: str | None, root: str = "/") -> str | None:
     """Return the directory of the lock and the control socket, made if need be.
 
     `explicit` (CONVERGE_RUNTIME_DIR) is used as it is, or UsageError is raised. Else it is the
-    first that can be written of ROOT/run/converge (or converge-UID in it) and, when the root is the machine's own,
-    /run/converge-UID, /tmp/converge-UID and /dev/shm/converge-UID. None: there is none, and the
-    lock belongs in the state directory.
+    first that can be written of ROOT/run/converge (or converge-UID in it) and, when the root is the
+    machine's own, /run/converge-UID, /tmp/converge-UID and /dev/shm/converge-UID. None: there is
+    none, and the lock belongs in the state directory.
     """
     candidates = private.places(root, "run", "converge")
     return private.choose(explicit, candidates, "CONVERGE_RUNTIME_DIR", create=True)[0]
