@@ -106,6 +106,8 @@ def _locked(
     watch: Stopwatch,
     asked: Asked,
 ) -> dict[str, Any]:
+    from converge import state as states
+
     catalog = loaded.catalog
     messages = _recover(system, state)
     if state is not None and loaded.compiled:
@@ -124,7 +126,7 @@ def _locked(
         catalog, run, watch, dry=False, detailed=settings.detailed_exitcodes,
         reason=asked.reason, partial=run.outcomes if only is not None or settings.tags else (),
     )  # fmt: skip
-    messages += _place(settings, state)
+    messages += states.told_of_place(state, settings.state_dir, settings.root)
     if loaded.found is not None:
         messages += loaded.found.messages()
     messages = [*map(masked, messages)]
@@ -136,19 +138,6 @@ def _locked(
     elif state is not None:
         _keep(settings, system, state, report, loaded, known)
     return report
-
-
-def _place(settings: Settings, state: StateDirectory | None) -> list[str]:
-    """Say that there is no state, or, in the first run, that a volume for it is of no use."""
-    from converge import state as states
-
-    trouble = states.passed_over(state, settings.state_dir, settings.root)
-    if state is None:
-        nowhere = "runs without state: no state directory can be written"
-        return [f"{nowhere}; {trouble}" if trouble else nowhere]
-    if not trouble or state.read(standing.NAME) is not None:
-        return []
-    return [f"the state is in {state.path}, as {trouble}"]
 
 
 def _baked(

@@ -59,13 +59,19 @@ def find(
     )
 
 
-def passed_over(state: StateDirectory | None, explicit: str | None, root: str = "/") -> str:
-    """Return why the state is not in the volume that is mounted for it; empty: it is, or none is."""
+def told_of_place(state: StateDirectory | None, explicit: str | None, root: str) -> list[str]:
+    """Say that there is no state, or, in the first run, that a volume for it is of no use."""
     first = private.places(root, "var/lib", "converge")[0]
     inside = state is not None and f"{state.path}/".startswith(f"{first}/")
-    if explicit is not None or inside or not os.path.ismount(first):
-        return ""
-    return private.problem(first, create=False) or ""
+    trouble = ""
+    if explicit is None and not inside and os.path.ismount(first):
+        trouble = private.problem(first, create=False) or ""
+    if state is None:
+        nowhere = "runs without state: no state directory can be written"
+        return [f"{nowhere}; {trouble}" if trouble else nowhere]
+    if not trouble or state.read("report.json") is not None:
+        return []
+    return [f"the state is in {state.path}, as {trouble}"]
 
 
 def notes_of(state: StateDirectory | None, root: str) -> Callable[[], Notes] | None:

@@ -51,17 +51,22 @@ class TestFind:
         volume = tmp_path / "var/lib/converge"
         volume.mkdir(parents=True)
         volume.chmod(0o777)
-        found = state.find(None, str(tmp_path))
-        assert found is None
-        assert state.passed_over(found, None, str(tmp_path)) == "", "it is no volume"
+        assert state.find(None, str(tmp_path)) is None
+        nowhere = "runs without state: no state directory can be written"
+        assert state.told_of_place(None, None, str(tmp_path)) == [nowhere], "it is no volume"
         monkeypatch.setattr(os.path, "ismount", lambda path: path == str(volume))
         trouble = f"{volume} has mode 0777, which lets others in: chmod 0700"
-        assert state.passed_over(found, None, str(tmp_path)) == trouble
-        assert state.passed_over(found, str(tmp_path / "s"), str(tmp_path)) == ""
+        assert state.told_of_place(None, None, str(tmp_path)) == [f"{nowhere}; {trouble}"]
+        elsewhere = state.find(f"{tmp_path}/s")
+        told = [f"the state is in {tmp_path}/s, as {trouble}"]
+        assert state.told_of_place(elsewhere, None, str(tmp_path)) == told
+        assert state.told_of_place(elsewhere, f"{tmp_path}/s", str(tmp_path)) == []
+        elsewhere.keep_report(report())
+        assert state.told_of_place(elsewhere, None, str(tmp_path)) == [], "said once"
         volume.chmod(0o755)
-        found = state.find(None, str(tmp_path))
-        assert found.path.startswith(f"{volume}/")
-        assert state.passed_over(found, None, str(tmp_path)) == ""
+        inside = state.find(None, str(tmp_path))
+        assert inside.path.startswith(f"{volume}/")
+        assert state.told_of_place(inside, None, str(tmp_path)) == []
 
     def test_explicit(self, tmp_path):
         assert state.find(f"{tmp_path}/a/b").path == f"{tmp_path}/a/b"
