@@ -65,8 +65,9 @@ def test_the_agent_takes_it(text, tmp_path):
 
 def named_files(profile):
     """Return the files beside it that a profile names."""
-    sources = [item.get("source") for item in profile.get("resources", ())]
-    return [*profile.get("include", ()), *(name for name in sources if name and ":" not in name)]
+    sources = [item.get("source") or "" for item in profile.get("resources", ())]
+    names = [*profile.get("include", ()), *sources]
+    return [name for name in names if re.fullmatch(r"\w[\w./-]*", name) and ".." not in name]
 
 
 def certificate():
