@@ -111,7 +111,7 @@ def container(
         return made
 
     yield run
-    for one in started:
+    for one in reversed(started):  # one may share the processes of one before it
         one.remove()
 
 
