@@ -55,6 +55,7 @@ class Request(Record):
     proxy: str = ""
     redirects: Sequence[str] = ()  # other origins that a redirect may lead to
     deadline: float = 30.0  # for all of it: names, redirects, tries
+    first: float = 30.0  # until an answer begins, each time
     min_rate: int = 1024  # bytes a second, over `patience`
     patience: float = 10.0
     most_bytes: int = 64 << 20
@@ -116,7 +117,7 @@ def _ask(request: Request, url: str, ends: float, body: Body) -> Answer | str:
         with Transfer(
             exchange, ends=ends, rate=request.min_rate, patience=request.patience
         ) as transfer:
-            head: Head = transfer.head()
+            head: Head = transfer.head(request.first)
             return head.location or _take(shown, request, head, transfer, body)
     except TooSlowError as error:
         raise FetchError(f"{shown}: {error.args[0]}", temporary=True) from None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 H = TypeVar("H")
 
+THREAD = "converge-transfer"
 _MOST_WAITING = 8  # chunks that were received and not yet taken
 _LOOK = 0.5  # seconds after which a thread that nobody takes from sees that it was given up
 
@@ -57,7 +58,7 @@ class Transfer(Generic[H]):
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._given_up = False
-        threading.Thread(target=self._work, daemon=True).start()
+        threading.Thread(target=self._work, name=THREAD, daemon=True).start()
 
     def __enter__(self) -> Transfer[H]:
         return self
@@ -70,9 +71,9 @@ class Transfer(Generic[H]):
     ) -> None:
         self._give_up()
 
-    def head(self) -> H:
-        """Return the head. Raises TooSlowError, and what the exchange raises."""
-        head = self._take(self._ends)
+    def head(self, within: float) -> H:
+        """Return the head, which may take so many seconds. Raises TooSlowError, and the exchange's."""
+        head = self._take(min(self._ends, time.monotonic() + within))
         if head is None or isinstance(head, bytes):
             raise TooSlowError("no answer came in time")
         return head

@@ -40,7 +40,7 @@ class Server:
         self.answer = answer
         self.seen: list[Seen] = []
         self.closed = threading.Event()
-        self.cut = threading.Event()  # the other side ended a connection before we did
+        self._connections: list[socket.socket] = []
         self._context = _context(client_ca) if tls else None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -55,6 +55,8 @@ class Server:
         self.closed.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        for connection in self._connections:
+            _end(connection)
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -65,10 +67,19 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._connections.append(connection.dup())
+            arguments = (connection, self._connections[-1])
+            self._threads.append(threading.Thread(target=self._serve, args=arguments))
             self._threads[-1].start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, other: socket.socket) -> None:
+        """Talk; `other` is a second descriptor, which outlives that TLS takes over the first."""
+        try:
+            self._secure(connection)
+        finally:
+            _end(other)
+
+    def _secure(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             connection.settimeout(20)
             if self._context is None:
@@ -92,11 +103,13 @@ class Server:
             body += connection.recv(65536)
         self.seen.append(Seen(first.split(" ")[1], headers, body))
         answer = self.answer(self.seen[-1])
-        try:
-            for piece in [answer] if isinstance(answer, bytes) else answer:
-                connection.sendall(piece)
-        except OSError:
-            self.cut.set()
+        for piece in [answer] if isinstance(answer, bytes) else answer:
+            connection.sendall(piece)
+
+
+def _end(connection: socket.socket) -> None:
+    with connection, contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def reply(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
