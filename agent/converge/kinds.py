@@ -19,6 +19,7 @@ BUILT_IN = {
     "authorized_key": "converge_resources.authorized_key:AuthorizedKeyProvider",
     "block": "converge_resources.block:BlockProvider",
     "ca_certificate": "converge_resources.ca_certificate:CaCertificateProvider",
+    "clock": "converge_resources.clock:ClockProvider",
     "command": "converge_resources.command:CommandProvider",
     "cron": "converge_resources.cron:CronProvider",
     "directory": "converge_resources.directory:DirectoryProvider",
