@@ -155,7 +155,8 @@ class Watches:
         above it was moved. The kernel gives the same watch for the same directory.
         """
         wanted = {os.path.dirname(path) for path in self.prints}
-        wanted |= {path for path, kind in self.kinds.items() if kind in (CONTENT, MOUNTED)}
+        # A profile may be a mount of its own, which its directory has no events of.
+        wanted |= {path for path, kind in self.kinds.items() if kind in (CONTENT, MOUNTED, PROFILE)}
         if self.fd < 0 and not self.trouble and wanted:
             try:
                 self.fd = kernel.inotify()
