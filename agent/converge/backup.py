@@ -13,13 +13,24 @@ import time
 
 from converge import atomic, jsontext
 from converge.errors import ApplyError
+from converge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 _CHUNK = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Kept(Record):
+    """A copy that is no backup yet: `staged` is its temporary name, empty if it was there already."""
+
+    path: str
+    digest: str
+    staged: str
+    entry: dict[str, Any]
 
 
 class Backups:
@@ -27,6 +38,7 @@ class Backups:
 
     def __init__(self, folder: str, most_bytes: int = 64 << 20, most_days: int = 90) -> None:
         self.folder = folder
+        self._objects = os.path.join(folder, "objects")
         self.most_bytes = most_bytes
         self.most_days = most_days
 
@@ -35,37 +47,62 @@ class Backups:
 
         Raises ApplyError if it cannot be kept.
         """
+        kept = self.begin(path, fd)
+        self.finish([kept])
+        return kept.digest
+
+    def begin(self, path: str, fd: int) -> Kept:
+        """Copy the file open at `fd`; it is a backup of `path` after `finish`. Raises ApplyError."""
         found = os.fstat(fd)
         try:
             if found.st_size > self.most_bytes:
                 raise _TooLargeError
-            digest, size = self._store(fd)
-            entry = {
-                "time": time.time(),
-                "path": path,
-                "digest": digest,
-                "size": size,
-                "mode": f"{found.st_mode & 0o7777:04o}",
-                "uid": found.st_uid,
-                "gid": found.st_gid,
-            }
-            self._append(entry)
+            for folder in (self.folder, self._objects):
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+            staged, digest, size = self._stage(fd)
         except _TooLargeError:
             raise ApplyError(
                 f"{path}: {found.st_size} bytes are more than the backups may hold",
                 "set `backup: false` on the resource, or raise `backup_bytes`",
             ) from None
         except OSError as error:
-            raise ApplyError(
-                f"{path}: no backup can be made in {self.folder}: {error.strerror}",
-                "make room there, or set `backup: false` on the resource",
-            ) from error
-        return digest
+            raise self._error(path, error) from error
+        entry = {
+            "time": time.time(), "path": path, "digest": digest, "size": size,
+            "mode": f"{found.st_mode & 0o7777:04o}", "uid": found.st_uid, "gid": found.st_gid,
+        }  # fmt: skip
+        return Kept(path=path, digest=digest, staged=staged, entry=entry)
+
+    def finish(self, kept: Sequence[Kept]) -> None:
+        """Make copies durable, together, and then the index that names them. Raises ApplyError."""
+        try:
+            objects_fd = os.open(self._objects, _FOLDER)
+            try:
+                self._put(objects_fd, [one for one in kept if one.staged])
+            finally:
+                os.close(objects_fd)
+            self._append([one.entry for one in kept])
+        except OSError as error:
+            raise self._error(kept[0].path, error) from error
+
+    def discard(self, kept: Kept) -> None:
+        """Give up a copy."""
+        objects_fd = os.open(self._objects, _FOLDER)
+        try:
+            atomic.discard(objects_fd, kept.staged or atomic.temporary_name())
+        finally:
+            os.close(objects_fd)
+
+    def _error(self, path: str, error: OSError) -> ApplyError:
+        return ApplyError(
+            f"{path}: no backup can be made in {self.folder}: {error.strerror}",
+            "make room there, or set `backup: false` on the resource",
+        )
 
     def read(self, digest: str) -> bytes:
         """Return a kept content. Raises ApplyError if it is not what it was."""
         try:
-            with open(os.path.join(self.folder, "objects", digest), "rb") as file:
+            with open(os.path.join(self._objects, digest), "rb") as file:
                 data = file.read()
         except OSError as error:
             raise ApplyError(f"the backup {digest} cannot be read: {error.strerror}") from error
@@ -116,7 +153,7 @@ class Backups:
 
     def sweep(self) -> None:
         """Remove what a killed run left staged in the store. Call it only under the lock."""
-        for folder in (self.folder, os.path.join(self.folder, "objects")):
+        for folder in (self.folder, self._objects):
             try:
                 folder_fd = os.open(folder, _FOLDER)
             except FileNotFoundError:
@@ -133,34 +170,48 @@ class Backups:
             atomic.replace(folder_fd, "index", text.encode())
         finally:
             os.close(folder_fd)
-        objects = os.path.join(self.folder, "objects")
-        for name in set(os.listdir(objects)) - digests:
-            os.unlink(os.path.join(objects, name))
+        for name in set(os.listdir(self._objects)) - digests:
+            os.unlink(os.path.join(self._objects, name))
 
-    def _store(self, fd: int) -> tuple[str, int]:
-        """Copy a file into the store; return its digest and size. The memory used is bounded."""
-        objects = os.path.join(self.folder, "objects")
-        for folder in (self.folder, objects):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-        objects_fd = os.open(objects, _FOLDER)
+    def _stage(self, fd: int) -> tuple[str, str, int]:
+        """Copy a file into the store; return (its temporary name there, digest, size).
+
+        The name is empty if the content is there already. The memory used is bounded.
+        """
+        objects_fd = os.open(self._objects, _FOLDER)
         staged = atomic.temporary_name()
         try:
             copy_fd = atomic.create(objects_fd, staged)
             try:
                 digest, size = self._copy(fd, copy_fd)
-                if _size(objects_fd, digest) == size:
-                    return digest, size
-                os.fsync(copy_fd)
             finally:
                 os.close(copy_fd)
-            os.rename(staged, digest, src_dir_fd=objects_fd, dst_dir_fd=objects_fd)
-            staged = ""
-            atomic.sync_directory(objects_fd)
-            return digest, size
+            if _size(objects_fd, digest) != size:
+                return staged, digest, size
+            atomic.discard(objects_fd, staged)
+            return "", digest, size
+        except BaseException:
+            atomic.discard(objects_fd, staged)
+            raise
         finally:
-            if staged:
-                atomic.discard(objects_fd, staged)
             os.close(objects_fd)
+
+    def _put(self, objects_fd: int, kept: Sequence[Kept]) -> None:
+        fds: list[int] = []
+        try:
+            fds.extend(atomic.reopen(objects_fd, one.staged) for one in kept)
+            for error in filter(None, atomic.sync_all(fds)):
+                raise error
+            for one in kept:
+                os.rename(one.staged, one.digest, src_dir_fd=objects_fd, dst_dir_fd=objects_fd)
+            atomic.sync_directory(objects_fd)
+        except BaseException:
+            for one in kept:
+                atomic.discard(objects_fd, one.staged)
+            raise
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def _copy(self, fd: int, copy_fd: int) -> tuple[str, int]:
         os.lseek(fd, 0, os.SEEK_SET)
@@ -175,13 +226,14 @@ class Backups:
             atomic.write_all(copy_fd, chunk)
         return sha.hexdigest(), size
 
-    def _append(self, entry: dict[str, Any]) -> None:
+    def _append(self, entries: Sequence[dict[str, Any]]) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         fd = os.open(os.path.join(self.folder, "index"), flags, 0o600)
         try:
             end = os.fstat(fd).st_size
             torn = end and os.pread(fd, 1, end - 1) != b"\n"  # by a full disk or a kill
-            atomic.write_all(fd, (b"\n" if torn else b"") + jsontext.dumps(entry).encode() + b"\n")
+            lines = "".join(jsontext.dumps(entry) + "\n" for entry in entries)
+            atomic.write_all(fd, b"\n" * bool(torn) + lines.encode())
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -61,6 +61,15 @@ def overwrite(fd: int, data: bytes) -> None:
         raise OSError(errno.EIO, "what was read back differs")
 
 
+def put_back(folder_fd: int, name: str, old: bytes) -> None:
+    """Write the content that a file had, in place. Raises OSError."""
+    fd = open_regular(folder_fd, name, WRITING)
+    try:
+        overwrite(fd, old)
+    finally:
+        os.close(fd)
+
+
 def _need_regular(found: os.stat_result, name: str) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, "a symbolic link is in the way", name)

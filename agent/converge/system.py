@@ -15,7 +15,7 @@ from converge import atomic, removal, staging
 from converge.attributes import change_attributes, refuse_foreign_link
 from converge.paths import At
 from converge.read_only import ReadOnlySystem
-from converge.regular import WRITING, open_regular, overwrite
+from converge.regular import put_back
 from converge.writer import Replacement, Writer
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from converge.launch import Program
     from converge.notes import Notes
     from converge.paths import Paths
+    from converge.together import Together
 
 __all__ = ["ReadOnlySystem", "System"]
 
@@ -67,12 +68,13 @@ class System(ReadOnlySystem):
         mode: int | None = None,
         validate: Callable[[str], None] | None = None,
         backup: bool = True,
+        together: Together | None = None,
     ) -> None:
         """Create or replace a regular file, whole, by the one writer.
 
         What is None stays as it is; a new file is 0644 and the agent's own. `source_fd` is read
         to its end in place of `content`. `validate` gets the staged file's real path and raises to
-        stop. Raises OSError, ApplyError; the target is then as it was.
+        stop. `together`: handed on, if it is `content`. Raises OSError, ApplyError: all is as it was.
         """
         new = Replacement(
             path=path, content=content, source_fd=source_fd, uid=uid, gid=gid, mode=mode,
@@ -85,7 +87,9 @@ class System(ReadOnlySystem):
                 return
             folder = os.path.dirname(path)
             self._sweep(folder, folder_fd)
-            if self._writer.write(folder_fd, name, new, self.real(folder).rstrip("/")):
+            if together is not None and source_fd is None:
+                together.add(folder_fd, name, new, self.real(folder).rstrip("/"))
+            elif self._writer.write(folder_fd, name, new, self.real(folder).rstrip("/")):
                 self.written_in_place.add(path)
 
     def scratch(self, folder: str) -> int:
@@ -231,11 +235,7 @@ class System(ReadOnlySystem):
 
     def _restore(self, path: str, old: bytes) -> None:
         with At(self.paths, path) as (folder_fd, name):
-            fd = open_regular(folder_fd, name, WRITING)
-            try:
-                overwrite(fd, old)
-            finally:
-                os.close(fd)
+            put_back(folder_fd, name, old)
 
     def sweep(self, folder: str) -> int:
         """Remove what a killed run staged in a directory; return how many. Under the lock only."""

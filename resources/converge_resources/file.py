@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 
-from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
+from converge.provider import Change, Provider, Spec, State, Unmanageable, reading
 from converge_resources import disclosure, trees
 from converge_resources.owners import Owners
 
@@ -137,8 +137,7 @@ class FileProvider(Provider[FileSpec, FileState]):
         """Write, adjust or remove each file."""
         from converge_resources import file_write
 
-        owners = Owners(system)
-        each(changes, lambda change: file_write.apply(change, system, owners))
+        file_write.apply_all(changes, system, Owners(system))
 
     def obstacles(
         self, changes: Sequence[Change[FileSpec, FileState]], system: ReadOnlySystem

@@ -6,11 +6,14 @@ import os
 from contextlib import nullcontext
 
 from converge import atomic, modes, probe
+from converge.errors import BatchError
+from converge.provider import each
+from converge.together import Together
 from converge_resources import disclosure, sources, trees, validation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from converge.provider import Change, Unmanageable
@@ -22,15 +25,38 @@ _SECRET = 0o600  # of a new file with a secret in it that declares no mode
 _NEW = 0o644  # what a symbolic mode is applied to when the file is new
 
 
+def apply_all(
+    changes: Sequence[Change[FileSpec, FileState]], system: System, owners: Owners
+) -> None:
+    """As `apply`, each; what is written is made durable together. Raises BatchError."""
+    together = Together(system)
+
+    def act(change: Change[FileSpec, FileState]) -> None:
+        together.owner = change.spec.name
+        apply(change, system, owners, together=together)
+
+    errors: dict[str, Exception] = {}
+    try:
+        each(changes, act)
+    except BatchError as error:
+        errors = error.errors
+    together.finish()
+    errors |= together.errors
+    if errors:
+        raise BatchError(errors)
+
+
 def apply(
     change: Change[FileSpec, FileState],
     system: System,
     owners: Owners,
     lend: Callable[[], AbstractContextManager[int | None]] | None = None,
+    together: Together | None = None,
 ) -> None:
     """Write, adjust or remove one file. Raises OSError, ApplyError.
 
-    `lend` lends a descriptor of the content in place of what the spec says of it.
+    `lend` lends a descriptor of the content in place of what the spec says of it. What is written is
+    handed to `together`, but for what something of another type has to make room for.
     """
     spec, before = change.spec, change.before
     wrong = before.type if before is not None and before.type != "file" else None
@@ -40,7 +66,8 @@ def apply(
         trees.remove_any(system, spec.name, keep=spec.backup)
         return
     if wrong or _written(change):
-        _write(spec, system, owners, wrong, lend or (lambda: _source(spec)))
+        together = None if wrong else together
+        _write(spec, system, owners, wrong, lend or (lambda: _source(spec)), together)
     else:
         uid, gid = owners.ids(spec.owner, spec.group)
         trees.set_attributes(system, spec.name, spec.mode, uid, gid)
@@ -52,6 +79,7 @@ def _write(
     owners: Owners,
     wrong: str | None,
     lend: Callable[[], AbstractContextManager[int | None]],
+    together: Together | None,
 ) -> None:
     """Write the whole file; what is of a wrong type goes only when the new file has been accepted."""
     if wrong:
@@ -66,7 +94,7 @@ def _write(
             trees.remove_any(system, spec.name, keep=spec.backup)
         system.write(
             spec.name, content, source_fd=fd, uid=uid, gid=gid, mode=_mode(spec, system, uid, gid),
-            validate=validate, backup=spec.backup,
+            validate=validate, backup=spec.backup, together=together,
         )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from converge.backup import Backups
 from converge.journal import Journal
 from converge.system import System
+from converge.together import Together
 
 ROOT = os.geteuid() == 0
 OLD_OWNER = 1234 if ROOT else os.geteuid()
@@ -46,6 +47,17 @@ def _replace(mode: int) -> Callable[[System], None]:
     return lambda system: system.write(TARGET, NEW, uid=NEW_OWNER, mode=mode)
 
 
+def _write_together(system: System) -> None:
+    together = Together(system)
+    for path in ("/etc/before", TARGET, "/etc/after"):
+        together.owner = path
+        system.write(path, NEW, uid=NEW_OWNER, mode=0o600, together=together)
+    together.finish()
+    for error in together.errors.values():
+        raise error
+    assert system.read("/etc/before") == system.read("/etc/after") == NEW
+
+
 def _make_directory(system: System) -> None:
     if system.lstat(TARGET) is None:
         system.make_directory(TARGET, uid=NEW_OWNER, mode=0o2750)
@@ -68,6 +80,7 @@ def _tree(target: Path) -> None:
 
 SCENARIOS = {
     "replace": Scenario(_file(0o640), _replace(0o600)),
+    "together": Scenario(_file(0o640), _write_together),
     "set-user-id": Scenario(_file(0o4755), _replace(0o4711)),
     "create": Scenario(lambda target: None, _replace(0o640), keeps=False),
     "attributes": Scenario(

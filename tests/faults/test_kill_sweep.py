@@ -23,7 +23,7 @@ Wrap = Callable[[Path, list[str]], list[str]]
 
 # Root's owner and mode are two calls: between them a killed run leaves the new owner, never with
 # the set-user-ID bit. Everything else is one unit.
-BY_UNIT = ["replace", "set-user-id", "create", "directory", "symlink", "remove"]
+BY_UNIT = ["replace", "together", "set-user-id", "create", "directory", "symlink", "remove"]
 
 
 @pytest.fixture(autouse=True)

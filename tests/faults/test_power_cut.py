@@ -70,7 +70,9 @@ def prepared(name: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["replace", "create", "remove", "directory", "symlink"])
+@pytest.mark.parametrize(
+    "name", ["replace", "together", "create", "remove", "directory", "symlink"]
+)
 def test_what_returned_is_on_the_disk(name, disk):
     folder = prepared(name, disk.live / "run")
     scenarios.run(name, folder)
@@ -96,26 +98,27 @@ def test_a_control_that_does_not_sync_is_torn(disk):
     assert scenarios.target_of(after).read_bytes() not in (scenarios.OLD, scenarios.NEW)
 
 
-def test_at_any_point_it_is_old_or_new(disk, tmp_path):
+@pytest.mark.parametrize("scenario", ["replace", "together"])
+def test_at_any_point_it_is_old_or_new(disk, tmp_path, scenario):
     """The cut comes right before each call that makes something durable or gives a name."""
     need_strace()
-    scenarios.prepare("replace", tmp_path / "reference")
+    scenarios.prepare(scenario, tmp_path / "reference")
     log = tmp_path / "log"
-    argv = [*tracing.tracer(log), *tracing.command("replace", str(tmp_path / "reference"))]
+    argv = [*tracing.tracer(log), *tracing.command(scenario, str(tmp_path / "reference"))]
     assert tracing.run(argv).returncode == 0
     seen = set()
     for point in decisive(tracing.points(log.read_text())):
         name = f"{point.call}-{point.nth}"
-        folder = prepared("replace", disk.live / name)
+        folder = prepared(scenario, disk.live / name)
         old = scenarios.observe(scenarios.target_of(folder))
         head = tracing.killer(point)
-        assert tracing.run([*head, *tracing.command("replace", str(folder))]).returncode in KILLED
+        assert tracing.run([*head, *tracing.command(scenario, str(folder))]).returncode in KILLED
         after = disk.after_the_cut(f"after-{name}")
         content = scenarios.target_of(after / name).read_bytes()
         assert content in (scenarios.OLD, scenarios.NEW), point
         if content == scenarios.OLD:
             assert scenarios.observe(scenarios.target_of(after / name)) == old, point
-        heal(after / name)
+        heal(scenario, after / name)
         seen.add(content)
         unmount(after)
     assert scenarios.OLD in seen
@@ -125,9 +128,9 @@ def decisive(points: list[Point]) -> list[Point]:
     return [p for p in points if p.call.startswith(("rename", "fsync", "fchmod"))]
 
 
-def heal(folder: Path) -> None:
+def heal(scenario: str, folder: Path) -> None:
     """A run after the reboot converges, and leaves nothing behind."""
-    scenarios.run("replace", folder)
+    scenarios.run(scenario, folder)
     assert scenarios.target_of(folder).read_bytes() == scenarios.NEW
     assert scenarios.staged(folder) == []
     store = scenarios.backups(folder)
