@@ -60,7 +60,7 @@ class OciSource(Source):
 
     def fetch(self, tag: str) -> Fetched | None:
         """Return the artifact, unless its manifest has this digest. Raises FetchError, SourceError."""
-        if tag and tag in (self.pinned, self._digest()):
+        if tag and tag == (self.pinned or self._digest()):
             return None
         body = self._get(f"manifests/{self.reference}", _MOST_MANIFEST).body
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
