@@ -1,7 +1,7 @@
 """The process between the agent and a program that it starts, for the time of the start.
 
 The keeper is the program's parent: it learns the exit code if the program ends. It ends with the
-agent, or when it is let go, and the program becomes a child of PID 1.
+agent, or when it is let go, and the program becomes a child of PID 1 (or of the resident agent).
 """
 
 from __future__ import annotations

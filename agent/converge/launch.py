@@ -2,7 +2,7 @@
 
 A keeper, forked for the time of the start, is the program's parent: it learns the exit code if the
 program ends, and where it ends first itself, the program becomes a child of PID 1, as a daemon
-does. So it is never a zombie of the agent's, nor ended with it.
+does, or of the resident agent, which reaps it. So it is never left a zombie, nor ended with us.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one place that starts a program: an argv list, a fixed environment, a deadline, no shell."""
+"""The one place that runs a program to its end: an argv list, a fixed environment, a deadline."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class ServiceSpec(Spec):
     ]
     state: Annotated[Literal["running", "stopped"], Doc("Whether it runs.")] = "running"
     manager: Annotated[
-        Literal["auto", "s6", "runit", "supervisord", "process", "main"],
+        Literal["auto", "s6", "runit", "supervisord", "systemd", "process", "main"],
         Doc("What keeps it running; `auto`: the one that is found to have it, else `process`."),
     ] = "auto"
     start: Annotated[Argv | None, Doc("Program, with arguments, that starts a plain process.")] = (
@@ -182,6 +182,7 @@ class ServiceProvider(Provider[ServiceSpec, ServiceState]):
             yield from (f"symlink:{place}", f"directory:{place}", f"file:{place}/run")
         yield from (f"directory:/run/service/{spec.name}", f"file:/run/service/{spec.name}/run")
         yield f"file:/etc/supervisor/conf.d/{spec.name}.conf"
+        yield f"file:/etc/systemd/system/{spec.name}.service"
 
     def deletions(self, change: Change[ServiceSpec, ServiceState]) -> int:
         """Stopping deletes nothing."""

@@ -17,7 +17,7 @@ SITE = "import site; print(site.getsitepackages()[-1])"
 # python3, which supervisor needs, brings the libraries that the agent's own is linked with.
 PROGRAMS = (
     "tini cron faketime nginx-light openssh-client openssh-server procps rsyslog runit s6 sudo "
-    "supervisor"
+    "supervisor systemd"
 )
 
 

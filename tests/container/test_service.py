@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from container.resident import processes, until, zombies
+from container.resident import agents, is_idle, processes, until, zombies
 
 CRON = {"service": "cron", "start": "cron", "pidfile": "/run/crond.pid"}
 NGINX = {
@@ -194,6 +194,28 @@ def test_another_users_process_is_not_taken_for_it(box):
     box.exec("bash", "-c", "exec -a cron sleep 500 >/dev/null 2>&1 &", user="33")
     assert outcomes(box, {"service": "cron", "start": "cron"}) == {"service:cron": ("changed", "")}
     assert {one.user for one in of_program(box, "cron")} == {"0", "33"}
+
+
+def test_the_resident_agent_starts_it_again_and_leaves_it_behind(container, programs_image):
+    file = {"file": "/etc/cron.allow", "content": "root\n", "mode": "0644"}
+    box = container(
+        "--env=CONVERGE_RESIDENT=1", image=programs_image, profile={"resources": [CRON, file]},
+        command=("/usr/local/bin/converge", "exec", "--", "sleep", "infinity"),
+    )  # fmt: skip
+    until(lambda: is_idle(box), "an agent that answers")
+    (first,) = of_program(box, "cron")
+    assert box.exec("kill", "-9", str(first.pid)).code == 0
+    until(lambda: not of_program(box, "cron"), "the daemon's end")
+    assert box.converge("trigger", "--wait").code == 0
+    (second,) = of_program(box, "cron")
+    assert not zombies(box)
+    assert second.pid != first.pid
+    adjustment = box.read(f"/proc/{second.pid}/oom_score_adj")
+    assert adjustment == box.read("/proc/1/oom_score_adj")
+    (agent,) = agents(box)
+    assert box.exec("kill", str(agent.pid)).code == 0
+    until(lambda: not agents(box), "the agent's end")
+    assert daemon(box, "cron").pid == second.pid
 
 
 def test_the_main_process_is_told_but_never_ended(container, programs_image):

@@ -17,15 +17,29 @@ SCANNERS = {
     "s6": ("/run/service", ("s6-svscan", "/run/service")),
     "runit": ("/etc/service", ("runsvdir", "/etc/service")),
     "supervisord": ("", ("supervisord", "-n", "-c", "/etc/supervisor/supervisord.conf")),
+    "systemd": ("", ("/lib/systemd/systemd",)),
 }
+# Where systemd is PID 1: podman prepares the mounts by itself, docker has to be told.
+SYSTEMD = {
+    "podman": ("--systemd=always",),
+    "docker": ("--privileged", "--cgroupns=host", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
+               "--tmpfs=/run", "--tmpfs=/run/lock"),
+}  # fmt: skip
+UNIT = "[Service]\nExecStart=/srv/{}\nRestart=always\nRestartSec=0\n"
 
 
 @pytest.fixture(params=list(SCANNERS))
-def box(container, programs_image, request):
+def box(container, programs_image, engine, request):
     """A container with a supervisor that has two services: `tail`, and `teller`."""
     place, command = SCANNERS[request.param]
     setup = f"mkdir -p {place or '/srv'} && exec {' '.join(command)}"
-    made = container(image=programs_image, profile={"resources": []}, command=("sh", "-c", setup))
+    if request.param == "systemd":
+        options, start = SYSTEMD[engine.program], {"entrypoint": command[0], "command": ()}
+    else:
+        options, start = (), {"command": ("sh", "-c", setup)}
+    made = container(*options, image=programs_image, profile={"resources": []}, **start)
+    if request.param == "systemd":
+        until(lambda: made.exec("systemctl", "is-active", "default.target").code == 0, "systemd")
     made.manager = request.param
     made.place = place
     return made
@@ -37,6 +51,12 @@ def declared(box, name, text):
         script = {"file": f"/srv/{name}", "content": text, "mode": "0755"}
         config = f"/etc/supervisor/conf.d/{name}.conf"
         return [script, {"file": config, "content": PROGRAM.format(name, f"/srv/{name}")}]
+    if box.manager == "systemd":
+        script = {"file": f"/srv/{name}", "content": text, "mode": "0755"}
+        return [
+            script,
+            {"file": f"/etc/systemd/system/{name}.service", "content": UNIT.format(name)},
+        ]
     folder = f"{box.place}/{name}"
     return [
         {"directory": folder},

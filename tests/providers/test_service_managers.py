@@ -284,3 +284,80 @@ def test_without_anything_it_is_a_plain_process(provider, tmp_path):
     assert change.before is None
     assert isinstance(made.system, FakeSystem)
     assert os.listdir(made.root) == ["proc"]
+
+
+class TestSystemd:
+    @pytest.fixture(autouse=True)
+    def _service(self, proc):
+        (proc.root / "run/systemd/system").mkdir(parents=True)
+        self.states = {"web.service": ("loaded", "inactive", "no")}
+        proc.add(50, ["web"])
+
+        def systemctl(argv, stdin):
+            if argv[1] == "show":
+                return "\n".join(map(self.block, argv[4:]))
+            if argv[1] == "daemon-reload":
+                self.states["new.service"] = ("loaded", "inactive", "no")
+                return ""
+            verb, unit = argv[2], argv[-1]
+            if unit not in self.states:
+                words = f"Failed to {verb} {unit}: Unit {unit} not found."
+                return Completed(argv=tuple(argv), code=5, out="", err=words)
+            self.states[unit] = ("loaded", "inactive" if verb == "stop" else "active", "no")
+            return ""
+
+        tool(proc, "systemctl", systemctl)
+
+    def block(self, unit):
+        load, active, reload = self.states.get(unit, ("not-found", "inactive", "no"))
+        pid = f"MainPID={50 if active == 'active' else 0}\n" if unit.endswith(".service") else ""
+        return f"{pid}LoadState={load}\nActiveState={active}\nNeedDaemonReload={reload}\n"
+
+    @pytest.mark.parametrize(
+        ("state", "status"),
+        [
+            ("active", "running"), ("reloading", "running"), ("activating", "starting"),
+            ("deactivating", "stopping"), ("inactive", None), ("failed", None),
+        ],
+    )  # fmt: skip
+    def test_states(self, provider, system, state, status):
+        self.states["web.service"] = ("loaded", state, "no")
+        assert find(provider, system, spec_of()) == status
+
+    def test_start_and_stop(self, provider, system):
+        assert converge(provider, [spec_of()], system) == []
+        assert system.ran[-2][1:] == ("--no-ask-password", "start", "--", "web.service")
+        assert not any("daemon-reload" in argv for argv in system.ran)
+        assert converge(provider, [spec_of(state="stopped")], system) == []
+
+    def test_what_is_new_or_changed_is_read_first(self, provider, system):
+        assert converge(provider, [spec_of("new", manager="systemd")], system) == []
+        self.states["web.service"] = ("loaded", "inactive", "yes")
+        assert converge(provider, [spec_of()], system) == []
+        assert sum("daemon-reload" in argv for argv in system.ran) == 2
+
+    def test_other_units_and_all_at_once(self, provider, system):
+        self.states["a.socket"] = ("loaded", "active", "no")
+        self.states["web.service"] = ("loaded", "active", "no")
+        specs = [spec_of(manager="systemd"), spec_of("a.socket", manager="systemd")]
+        assert set(provider.inspect(specs, system.read_only())) == {"web", "a.socket"}
+        assert [argv[-2:] for argv in system.ran] == [("web.service", "a.socket")]
+
+    def test_failure_in_its_own_words(self, provider, system):
+        with pytest.raises(BatchError, match=r"systemctl: exit 5: Failed to start nope\.service"):
+            converge(provider, [spec_of("nope", manager="systemd")], system)
+
+    def test_a_signal_goes_to_the_main_process(self, provider, system):
+        self.states["web.service"] = ("loaded", "active", "no")
+        provider.refresh(spec_of(notify_signal="HUP"), system)
+        assert [pid for pid, _ in system.signals] == [50]
+
+    def test_what_it_does_not_have_is_a_plain_process(self, provider, system, proc):
+        proc.add(60, ["other"])
+        assert find(provider, system, spec_of("other")) == "running"
+
+    def test_where_it_is_not_the_init(self, provider, system, proc):
+        (proc.root / "run/systemd/system").rmdir()
+        assert find(provider, system, spec_of()) == "running"  # the plain process
+        found = find(provider, system, spec_of(manager="systemd"))
+        assert found.reason == "systemd is not the init here"

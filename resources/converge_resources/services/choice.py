@@ -9,6 +9,7 @@ from converge_resources.services.plain import Plain
 from converge_resources.services.runit import Runit
 from converge_resources.services.s6 import S6
 from converge_resources.services.supervisord import Supervisord
+from converge_resources.services.systemd import Systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from converge_resources.service import ServiceSpec
     from converge_resources.services import Found, Manager
 
-_ALL: tuple[type[Manager], ...] = (S6, Runit, Supervisord, Plain, Main)
+_ALL: tuple[type[Manager], ...] = (S6, Runit, Supervisord, Systemd, Plain, Main)
 
 
 class Managers:
