@@ -342,6 +342,9 @@ class TestSystemd:
         specs = [spec_of(manager="systemd"), spec_of("a.socket", manager="systemd")]
         assert set(provider.inspect(specs, system.read_only())) == {"web", "a.socket"}
         assert [argv[-2:] for argv in system.ran] == [("web.service", "a.socket")]
+        system.ran.clear()
+        provider.inspect([spec_of(), spec_of("a.socket")], system.read_only())  # found out alike
+        assert [argv[-2:] for argv in system.ran] == [("web.service", "a.socket")]
 
     def test_failure_in_its_own_words(self, provider, system):
         with pytest.raises(BatchError, match=r"systemctl: exit 5: Failed to start nope\.service"):

@@ -37,6 +37,10 @@ class Manager(ABC):
     def __init__(self, system: ReadOnlySystem) -> None:
         self.system = system
 
+    def prepare(self, specs: Sequence[ServiceSpec]) -> None:
+        """MAY be overridden. Read what `has` needs of all these. Raises OSError, ApplyError."""
+        return
+
     @abstractmethod
     def has(self, spec: ServiceSpec) -> bool:
         """Tell whether it has this service, so that no weaker manager may touch it."""

@@ -38,6 +38,7 @@ class Managers:
         """Return how each of these stands, by name."""
         found: dict[str, Found | Unmanageable] = {}
         groups: dict[str, list[ServiceSpec]] = {}
+        self._prepare([spec for spec in specs if spec.manager == "auto"])
         for spec in specs:
             try:
                 groups.setdefault(self.of(spec).name, []).append(spec)
@@ -49,6 +50,13 @@ class Managers:
             except (OSError, ConvergeError) as error:
                 found.update({spec.name: _unreadable(error) for spec in group})
         return found
+
+    def _prepare(self, specs: Sequence[ServiceSpec]) -> None:
+        for manager in self._by_name.values() if specs else ():
+            try:
+                manager.prepare(specs)
+            except (OSError, ConvergeError):
+                continue  # `has` will say
 
 
 def _unreadable(error: Exception) -> Unmanageable:

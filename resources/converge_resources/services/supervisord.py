@@ -31,12 +31,13 @@ class Supervisord(Manager):
         super().__init__(system)
         self._told: dict[str, Found] | None = None
         self._trouble = ""
+        self._processes = Processes(system)
 
     def has(self, spec: ServiceSpec) -> bool:
         """Tell whether a supervisord runs here that has the program."""
         if self.system.which("supervisorctl") is None:
             return False
-        if not any(Processes(self.system).matching("supervisord")):
+        if not any(self._processes.matching("supervisord")):
             return False
         return spec.name in self._programs()
 

@@ -32,6 +32,11 @@ class Systemd(Manager):
         super().__init__(system)
         self._told: dict[str, dict[str, str]] = {}
 
+    def prepare(self, specs: Sequence[ServiceSpec]) -> None:
+        """Ask for all of them at once."""
+        if self.system.lstat(_BOOTED) is not None and self.system.which("systemctl") is not None:
+            self._ask([_unit(spec) for spec in specs])
+
     def has(self, spec: ServiceSpec) -> bool:
         """Tell whether systemd is the init here, and knows the unit."""
         if self.system.lstat(_BOOTED) is None or self.system.which("systemctl") is None:
