@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from converge import __version__, catalog, digests, jsontext
+from converge import __version__, catalog, digests, jsontext, kinds
 from converge.errors import ConvergeError, MissingError
 
 TYPE_CHECKING = False
@@ -44,6 +44,9 @@ def load(state: Store, settings: Settings, facts: Facts, read: Read) -> catalog.
     if kept is None or not _same_files(kept.inputs["files"], read):
         return None
     if not all(_still_absent(path, read) for path in kept.inputs.get("absent", ())):
+        return None
+    plug_ins = kept.inputs.get("plug_ins", {})
+    if kinds.versions(plug_ins) != plug_ins:
         return None
     if kept.inputs.get("asserted") not in (None, settings.phase or "start"):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from converge import catalog, references
+from converge import catalog, kinds, references
 from converge.compiler import Compiler
 from converge.errors import Problem, ProfileError
 from converge.links import link
@@ -71,6 +71,7 @@ def _compile(
         inputs={
             "files": _digests(profile.files) | _digests(gathered.files) | compiler.sources,
             "absent": gathered.absent,
+            "plug_ins": kinds.versions(one.kind for one in resources),
             "facts": facts.used(),
             "facts_files": facts.paths(),
             "asserted": phase if any(one.phase for one in profile.assertions) else None,

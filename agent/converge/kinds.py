@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from converge.provider import Provider
@@ -64,6 +65,21 @@ def plug_ins() -> dict[str, str]:
     from importlib.metadata import entry_points
 
     return {entry.name: entry.value for entry in entry_points(group="converge.kinds")}
+
+
+def versions(used: Iterable[str]) -> dict[str, str]:
+    """Return which distribution of which version brings each of these kinds that are not built in."""
+    foreign = set(used) - BUILT_IN.keys()
+    if not foreign:
+        return {}
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="converge.kinds")
+    return {
+        entry.name: f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+        for entry in found
+        if entry.name in foreign
+    }
 
 
 def names() -> list[str]:

@@ -1,7 +1,8 @@
 """Files of our own in a private directory, each old or new, none able to stop the agent.
 
-What cannot be read (truncated, flipped, of a newer agent, no regular file) is set aside as
-NAME.corrupt-RANDOM and counts as not there: everything kept here can be made again.
+What cannot be read (truncated, flipped, of a newer agent, no regular file), or could be written by
+somebody else, is set aside as NAME.corrupt-RANDOM and counts as not there: everything kept here can
+be made again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ MOST_CORRUPT = 5
 _CHUNK = 1 << 20
 _LIMIT = 256 << 20  # bytes; nothing of ours is larger
 _WORD = b"converge-state"
+_OTHERS_WRITE = 0o022
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -54,7 +56,7 @@ class Store:
             return None
         try:
             found = os.fstat(fd)
-            if stat.S_ISREG(found.st_mode) and found.st_size <= _LIMIT:
+            if stat.S_ISREG(found.st_mode) and found.st_size <= _LIMIT and _is_ours(found):
                 return b"".join(iter(lambda: os.read(fd, _CHUNK), b""))
         except OSError:
             return None
@@ -126,6 +128,11 @@ class Store:
         except (ValueError, RecursionError):
             self.set_aside(name)
             return None
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    """Tell whether only root and the agent's own user can have written a file, or can now."""
+    return found.st_uid in (0, os.geteuid()) and not found.st_mode & _OTHERS_WRITE
 
 
 class _Open:
