@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ENGINE ?= $(shell command -v podman || command -v docker)
 IMAGE ?= localhost/converge-base
 
-.PHONY: help demo test test-docker test-slow soak check image demo-container bench clean
+.PHONY: help demo test test-docker test-slow soak check docs image demo-container bench clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,11 +32,15 @@ test-slow: $(STAMP) ## run the long sweeps
 soak: $(STAMP) ## let the resident agent run 10,000 times
 	CONVERGE_SOAK_RUNS=10000 $(BIN)/pytest -m slow tests/daemon/test_soak.py
 
-check: $(STAMP) ## lint, types, import contract
+check: $(STAMP) ## lint, types, import contract, tables of the docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/attributes.py --check  # else: make docs
+
+docs: $(STAMP) ## write the tables of attributes in docs/kinds
+	@$(BIN)/python docs/attributes.py
 
 # podman's own format of images has no HEALTHCHECK.
 image: ## build the base image with podman or docker

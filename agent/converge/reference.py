@@ -25,6 +25,7 @@ def plain(kind: str | None) -> dict[str, Any]:
             "description": field.get("description", ""),
         }
         for name, field in described["properties"].items()
+        if name != "managed"  # filled in by the compiler (Provider.adopt); to write it is an error
     }
     return {"kind": kind, "description": described["description"], "attributes": attributes}
 
@@ -46,6 +47,8 @@ def text(kind: str | None) -> str:
 
 
 def _type(field: dict[str, Any]) -> str:
+    if field.get("properties", {}).keys() == {"env", "file", "command"}:
+        return "secret"
     if "enum" in field:
         return " | ".join(map(str, field["enum"]))
     if "const" in field:
