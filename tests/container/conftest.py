@@ -16,8 +16,8 @@ from container.engine import HOW_TO, REPOSITORY, Container, Engine, find
 SITE = "import site; print(site.getsitepackages()[-1])"
 # python3, which supervisor needs, brings the libraries that the agent's own is linked with.
 PROGRAMS = (
-    "tini cron faketime nginx-light openssh-client openssh-server procps rsyslog runit s6 sudo "
-    "supervisor systemd"
+    "tini cron faketime logrotate nginx-light openssh-client openssh-server procps restic rsyslog "
+    "rsyslog-gnutls rsyslog-relp runit s6 sudo supervisor systemd"
 )
 
 
@@ -50,7 +50,7 @@ def strace_image(engine: Engine, image: str) -> str:
 
 @pytest.fixture(scope="session")
 def programs_image(engine: Engine, image: str) -> str:
-    """The id of an image with the agent, and the real programs that kinds are tried with.
+    """The id of an image with the agent, the stock profiles, and the real programs that they need.
 
     The packages come first, so that a change of the agent's code does not install them anew.
     """
@@ -58,7 +58,8 @@ def programs_image(engine: Engine, image: str) -> str:
         "FROM debian:bookworm-slim",
         f"RUN apt-get update && apt-get install -y --no-install-recommends {PROGRAMS}",
         f"COPY --from={image} /opt/converge /opt/converge",
-        "RUN ln -s /opt/converge/bin/converge /usr/local/bin/converge && mkdir -p /etc/converge",
+        f"COPY --from={image} /etc/converge/profiles /etc/converge/profiles",
+        "RUN ln -s /opt/converge/bin/converge /usr/local/bin/converge",
     )
     return engine.build("-", stdin="\n".join(lines))
 
