@@ -53,6 +53,7 @@ _COMMANDS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     ),
     "bundle": ("make, sign and verify bundles of profiles: converge bundle --help", {}),
     "fleet": ("show how many containers stand: converge fleet --help", {}),
+    "adopt": ("write what is there as a profile: converge adopt --help", {}),
     "explain": (
         "tell where a resource or a var comes from, what it waits for and how it is",
         {
@@ -138,6 +139,10 @@ def _dispatch(words: list[str]) -> int:
         from converge.bundle import command as bundles
 
         return bundles.main(words[1:])
+    if words[:1] == ["adopt"]:
+        from converge.adoption import command as adoption
+
+        return adoption.main(words[1:])
     if words[:1] == ["fleet"]:
         from converge.fleet import command as fleet
 
@@ -154,7 +159,7 @@ def _dispatch(words: list[str]) -> int:
     if command and run_once:
         raise UsageError(f"--once and `{command}` are two commands", "give one of them")
     left = {"ready": given.pop("ready_fd", -1), "beside": given.pop("beside", 0)}
-    if command in ("bundle", "exec", "fleet"):
+    if command in ("adopt", "bundle", "exec", "fleet"):
         raise UsageError(f"`{command}` is the first word", f"converge {command} …")
     if command == "trigger":
         own["wait"] = given.pop("wait", None) is not None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any, ClassVar, Generic, TypeVar
 
+    from converge.declared import Asked, Declared
     from converge.system import ReadOnlySystem, System
 
     S = TypeVar("S", bound="Spec")
@@ -182,6 +183,13 @@ class Provider(ABC, Generic[S, T]):
     def adopt(self, spec: S, claimed: Collection[str]) -> S:
         """MAY be overridden. Learn which paths the whole catalog manages. Pure."""
         return spec
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared] | None:
+        """MAY be overridden. Yield what is there as it would be declared, never a secret.
+
+        It is checked: it has to be valid, and in sync. None (the default): ask `inspect`, by name.
+        """
+        return None
 
     def hidden(self, change: Change[S, T]) -> frozenset[str]:
         """MAY be overridden. Name the fields whose values must not be shown for this change."""

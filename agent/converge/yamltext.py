@@ -42,6 +42,11 @@ def decode(data: bytes, file: str) -> str:
     return text
 
 
+def refused(text: str) -> bool:
+    """Tell whether a character of a text has to be written as an escape."""
+    return _REFUSED.search(text) is not None
+
+
 def _check(text: str, file: str) -> None:
     found = _REFUSED.search(text)
     if found:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, AccountName, Doc, Line, Lines
     from converge.system import ReadOnlySystem, System
 
@@ -125,3 +126,9 @@ class AuthorizedKeyProvider(Provider[AuthorizedKeySpec, AuthorizedKeyState]):
     def deletions(self, change: Change[AuthorizedKeySpec, AuthorizedKeyState]) -> int:
         """Nothing: the file stays, and its old content is backed up."""
         return 0
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of the keys of users."""
+        from converge_resources.adoption import parts
+
+        return parts.keys(asked, system)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, AccountName, Doc, Line, Matching
+    from converge.system import ReadOnlySystem
 
 _MOST = 998  # characters of a command that cron(8) takes (MAX_COMMAND)
 
@@ -99,6 +101,12 @@ class CronProvider(DropInProvider[CronSpec]):
         """A job goes after its directories, its user, and what runs it."""
         yield from trees.needs_before(self.path(spec), spec.user, None)
         yield from ("package:cron", "package:cronie")
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of the jobs in /etc/cron.d."""
+        from converge_resources.adoption import dropins
+
+        return dropins.cron(asked, system)
 
 
 def _command(declared: str | Sequence[str]) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Doc, Line, Mode, Owner
     from converge.system import ReadOnlySystem, System
 
@@ -164,6 +165,12 @@ class DirectoryProvider(Provider[DirectorySpec, DirectoryState]):
         if change.wants("unmanaged") and change.before and change.before.type == "directory":
             return change.before.deletes or 0
         return trees.deletions(change, "directory")
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of directories by their paths."""
+        from converge_resources.adoption import files
+
+        return files.declare("directory", asked, system)
 
 
 def _read(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Annotated, ClassVar, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Doc, Line, Matching, Mode, Owner, Secret
     from converge.system import ReadOnlySystem, System
 
@@ -174,6 +175,12 @@ class FileProvider(Provider[FileSpec, FileState]):
     def deletions(self, change: Change[FileSpec, FileState]) -> int:
         """Count what is removed: the file, or all of a directory in its way."""
         return trees.deletions(change, "file")
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of files by their paths."""
+        from converge_resources.adoption import files
+
+        return files.declare("file", asked, system)
 
 
 def _encodable(text: str) -> bool:

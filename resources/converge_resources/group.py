@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AccountId, AccountName, Doc
     from converge.system import ReadOnlySystem, System
 
@@ -99,6 +100,12 @@ class GroupProvider(Provider[GroupSpec, GroupState]):
         """Say which groups this container does not let us change."""
         found = {change.spec.name: obstacle(system, _needs(change)) for change in changes}
         return {name: reason for name, reason in found.items() if reason}
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of groups."""
+        from converge_resources.adoption import accounts
+
+        return accounts.groups(asked, system)
 
 
 def _needs(change: Change[GroupSpec, GroupState]) -> Needs:

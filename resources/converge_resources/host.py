@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Annotated
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Doc, Matching, Words
+    from converge.system import ReadOnlySystem
 
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
@@ -89,6 +91,12 @@ class HostProvider(PartProvider[HostSpec]):
             end = len(text.lines)
             cuts.append(Cut(first=end, after=end, lines=tuple(added)))
         return Edited(body=text.changed(cuts).text(), found=_state(spec, found))
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of the names in /etc/hosts."""
+        from converge_resources.adoption import parts
+
+        return parts.hosts(asked, system)
 
 
 def _kept(spec: HostSpec, words: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Doc, Matching, Mode
     from converge.provider import Change
     from converge.system import ReadOnlySystem
@@ -121,6 +122,12 @@ class LimitsProvider(PartProvider[LimitsSpec]):
         yield from super().depends(spec)
         kind = "group" if spec.domain.startswith(("@", "%")) else "user"
         yield f"{kind}:{spec.domain.lstrip('@%')}"
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of the limits in all files."""
+        from converge_resources.adoption import parts
+
+        return parts.limits(asked, system)
 
 
 def _fields(line: str) -> list[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Doc, Line, Matching
     from converge.mounts import Mount
     from converge.system import ReadOnlySystem, System
@@ -132,6 +133,12 @@ class MountProvider(Provider[MountSpec, MountState]):
     def deletions(self, change: Change[MountSpec, MountState]) -> int:
         """What is unmounted is not deleted."""
         return 0
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of what is mounted, or should be."""
+        from converge_resources.adoption import mounts
+
+        return mounts.declare(asked, system)
 
 
 def real_path(path: str, system: ReadOnlySystem) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import Doc, Line, Matching
     from converge.system import ReadOnlySystem, System
     from converge_resources.packages import Backend, Found
@@ -151,6 +152,12 @@ class PackageProvider(Provider[PackageSpec, PackageState]):
         """A package that is removed counts as one; leftovers that are purged do not."""
         gone = change.after is None and change.before is not None
         return int(gone and change.before is not None and change.before.status != "config-files")
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of what was installed by name."""
+        from converge_resources.adoption import packages
+
+        return packages.declare(asked, system)
 
 
 def _state(spec: PackageSpec, found: Found | None) -> PackageState | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Argv, Doc, Matching, Owner, Seconds
     from converge.system import ReadOnlySystem, System
     from converge_resources.services import Found, Manager
@@ -187,6 +188,12 @@ class ServiceProvider(Provider[ServiceSpec, ServiceState]):
     def deletions(self, change: Change[ServiceSpec, ServiceState]) -> int:
         """Stopping deletes nothing."""
         return 0
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of what runs."""
+        from converge_resources.adoption import services
+
+        return services.declare(asked, system)
 
 
 def _ask(spec: ServiceSpec, system: ReadOnlySystem) -> tuple[Manager, Found]:

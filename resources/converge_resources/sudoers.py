@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AccountName, AccountNames, Doc, Lines, Matching, Text
-    from converge.system import System
+    from converge.system import ReadOnlySystem, System
 
 _FOLDER = "/etc/sudoers.d"
 _SPECIAL = ",:="  # ends a word in the command of a rule unless it is escaped
@@ -103,6 +104,12 @@ class SudoersProvider(DropInProvider[SudoersSpec]):
         yield from (f"user:{name}" for name in {*spec.user, *runas} - {"ALL"})
         yield from (f"group:{name}" for name in spec.group)
         yield from ("package:sudo", "package:sudo-ldap")
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of the files in /etc/sudoers.d."""
+        from converge_resources.adoption import dropins
+
+        return dropins.sudoers(asked, system)
 
 
 def _check(system: System, program: str, staged: str, path: str) -> None:

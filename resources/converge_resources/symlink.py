@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated, Literal
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Doc, Line, Owner
     from converge.system import ReadOnlySystem, System
 
@@ -147,3 +148,9 @@ class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
     def deletions(self, change: Change[SymlinkSpec, SymlinkState]) -> int:
         """Count what is removed: the link, or all of a directory in its way."""
         return trees.deletions(change, "symlink")
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of links by their paths."""
+        from converge_resources.adoption import files
+
+        return files.declare("symlink", asked, system)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic import AfterValidator, BeforeValidator
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, Doc
     from converge.system import ReadOnlySystem, System
 
@@ -165,6 +166,12 @@ class SysctlProvider(Provider[SysctlSpec, SysctlState]):
                 yield "sysctl:net.ipv4.ip_forward"
             if parts[3] != "all":
                 yield f"sysctl:net.{parts[1]}.conf.all.{parts[4]}"
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of live values."""
+        from converge_resources.adoption import sysctls
+
+        return sysctls.declare(asked, system)
 
 
 def _wanted(spec: SysctlSpec) -> str:

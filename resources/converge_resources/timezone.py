@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Annotated
 
+    from converge.declared import Asked, Declared
     from converge.fields import Doc, Matching
     from converge.system import ReadOnlySystem, System
 
@@ -81,6 +82,12 @@ class TimezoneProvider(Provider[TimezoneSpec, TimezoneState]):
     def claims(self, spec: TimezoneSpec) -> Iterable[str]:
         """There is one time zone, and these are its files."""
         return (f"path:{LINK}", f"path:{NAME_FILE}")
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of the time zone."""
+        from converge_resources.adoption import zones
+
+        return zones.declare(asked, system)
 
 
 def _read(spec: TimezoneSpec, system: ReadOnlySystem) -> TimezoneState | Unmanageable:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pydantic import Field
 
+    from converge.declared import Asked, Declared
     from converge.fields import AbsolutePath, AccountId, AccountName, Doc, Matching, Owner, Secret
     from converge.system import ReadOnlySystem, System
 
@@ -184,6 +185,12 @@ class UserProvider(Provider[UserSpec, UserState]):
         primary = spec.name if spec.gid is None else spec.gid
         groups = [*([] if primary.isdigit() else [primary]), *(spec.groups or ())]
         return [f"group:{group}" for group in dict.fromkeys(groups)]
+
+    def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
+        """Tell of users, without their passwords."""
+        from converge_resources.adoption import accounts
+
+        return accounts.users(asked, system)
 
 
 def _read(

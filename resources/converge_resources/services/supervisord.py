@@ -39,18 +39,18 @@ class Supervisord(Manager):
             return False
         if not any(self._processes.matching("supervisord")):
             return False
-        return spec.name in self._programs()
+        return spec.name in self.programs()
 
     def look(self, specs: Sequence[ServiceSpec]) -> Mapping[str, Found | Unmanageable]:
         """Return the states of these programs; one that is not known yet is stopped."""
-        told = self._programs()
+        told = self.programs()
         if self._trouble:
             return dict.fromkeys((spec.name for spec in specs), self._unreachable())
         return {spec.name: told.get(spec.name, Found(status=STOPPED)) for spec in specs}
 
     def start(self, spec: ServiceSpec, system: System) -> None:
         """Start it, and wait until it stays; a program that is new in the configuration is taken up."""
-        if spec.name not in self._programs():
+        if spec.name not in self.programs():
             self._control("update", spec.name.partition(":")[0], spec, system)
         self._control("start", spec.name, spec, system)
         deadline = time.monotonic() + spec.timeout
@@ -67,7 +67,7 @@ class Supervisord(Manager):
 
     def _look_again(self, name: str) -> str:
         self._told = None
-        return self._programs().get(name, Found(status=STOPPED)).status
+        return self.programs().get(name, Found(status=STOPPED)).status
 
     def _control(self, verb: str, name: str, spec: ServiceSpec, system: System) -> None:
         argv = [self._program(), verb, name]
@@ -83,7 +83,7 @@ class Supervisord(Manager):
             raise ApplyError("there is no program supervisorctl", "install supervisor")
         return program
 
-    def _programs(self) -> dict[str, Found]:
+    def programs(self) -> dict[str, Found]:
         """Return what supervisord tells of all its programs, asked once."""
         if self._told is None:
             answer = self.system.query([self._program(), "status"])

@@ -1,0 +1,176 @@
+"""`converge adopt` below a scratch root: the YAML that it writes, and what it checks."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from converge import loading, yamlfile
+from converge.adoption import writing
+from converge.cli import main
+from converge.commands import _read
+from converge.config import Settings
+from converge.declared import Declared
+from converge.system import System
+
+TEXTS = (
+    "", " ", "\n", "\n\n", "a", "a\n", "a\n\n", "\na", " a\nb", "a\n b\n", "\ta\n", "a\n\tb\n\n\n",
+    "a\r\nb\r\n", "no", "Yes", "null", "~", "1", "0x1", "1e3", "- a", "a: b", "a #b", "'", '"', "\\",
+    "{{ x }}", "{% if %}\n", "{# c #}\na\n", "{{ a }} {% endraw %}", "\n{{ a }}\n", "{{ a\r\n }}", "{",
+    "{{", "}} {{ '\"' }}", "{% raw %}", "é\u2028x", "\x7f\x01", "\u202e", "\U0001f600\n", "a\n...\nb",
+    "---\na\n", "%YAML\n%TAG\n", "# a\n# b\n", "a \nb\t\n", "*a", "&a", "!a", "@a", "`a", "|", ">\na",
+    "a:", "https://x", "/etc/x", "a\n\n\n b", "\ufeffx", "\x85a\nb",
+)  # fmt: skip
+
+
+def resources_of(text, tmp_path):
+    profile = tmp_path / "p.yaml"
+    profile.write_text(text)
+    settings = Settings(profile=str(profile))
+    found = loading.compiled(settings, System(str(tmp_path)), None, _read, [])
+    return {one.id: one.whole_spec() for one in found.resources}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_text_comes_back_as_it_was(text, tmp_path):
+    one = Declared(kind="file", name="/etc/x", attributes={"content": text})
+    written = writing.profile("adopted", "a title", [one])
+    assert resources_of(written, tmp_path)["file:/etc/x"]["content"] == text
+
+
+def test_names_lists_and_mappings_come_back(tmp_path):
+    name = "/etc/{{ a }}: #b"
+    made = [
+        Declared(kind="file", name=name, attributes={"mode": "0644"}, comments=("a\nb\x1b", "")),
+        Declared(kind="user", name="ann", attributes={"groups": ["no", "adm"], "uid": 7}),
+        Declared(
+            kind="cron", name="j",
+            attributes={"schedule": "@daily", "command": "x", "environment": {"A": "{{ 1 }}: 2"}},
+        ),
+        Declared(kind="file", name="/bad", reason="it is\nnot there\x1b"),
+    ]  # fmt: skip
+    text = writing.profile("adopted", "a\ntitle", made)
+    found = resources_of(text, tmp_path)
+    assert set(found) == {f"file:{name}", "user:ann", "cron:j"}
+    assert found["user:ann"]["groups"] == ["no", "adm"]
+    assert found["cron:j"]["environment"] == {"A": "{{ 1 }}: 2"}
+    assert "\x1b" not in text
+
+
+def test_nothing_is_a_profile_too():
+    text = writing.profile("adopted", "t", [Declared(kind="file", name="/x", reason="gone")])
+    assert yamlfile.load(text.encode(), "p").data == {"profile": "adopted", "resources": []}
+
+
+@pytest.fixture
+def adopt(tmp_path, capsys, monkeypatch):
+    """Return a function that adopts below a scratch root and returns (code, resources, text, err)."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    monkeypatch.setenv("CONVERGE_STATE_DIR", str(tmp_path / "state"))
+
+    def run(*words):
+        before = os.umask(0o022)
+        try:
+            code = main(["adopt", *words, "--root", str(root)])
+        finally:
+            os.umask(before)
+        out, err = capsys.readouterr()
+        return code, resources_of(out, root) if out else {}, out, err
+
+    run.root = root
+    return run
+
+
+def test_hosts_but_for_those_of_every_engine(adopt):
+    hosts = "127.0.0.1 localhost\n10.0.0.1\tDB.site db # x\n::1 db.site\n10.0.0.2 a\n10.0.0.3 a b\n"
+    (adopt.root / "etc/hosts").write_text(hosts)
+    code, found, _, _ = adopt("host")
+    assert code == 0
+    assert {name: spec["ip"] for name, spec in found.items()} == {
+        "host:DB.site": ["10.0.0.1", "::1"], "host:a": ["10.0.0.2", "10.0.0.3"],
+    }  # fmt: skip
+    assert adopt("host", "localhost")[1]["host:localhost"]["ip"] == ["127.0.0.1"]
+
+
+def test_what_a_kind_cannot_say_is_a_comment(adopt):
+    limits = adopt.root / "etc/security/limits.d"
+    limits.mkdir(parents=True)
+    (limits / "a.conf").write_text(
+        "* hard nofile 5\n* hard nofile 6\nann - nice nonsense\n@x - nproc 9\n"
+    )
+    code, found, text, _ = adopt("limits")
+    assert (code, list(found)) == (0, ["limits:@x - nproc"])
+    assert "# limits:* hard nofile: the kind limits cannot declare it just as it is" in text
+    assert "'nonsense' is no number" in text
+
+
+def test_a_job_of_another_form_is_a_file(adopt):
+    folder = adopt.root / "etc/cron.d"
+    folder.mkdir()
+    (folder / "foreign").write_text("# mine\n* * * * * root /usr/bin/x\n")
+    (folder / "ours").write_text(
+        "# Managed by converge.\nA='\"'\n@daily root /usr/bin/x \\%s {{ y }}\n"
+    )
+    for name in ("foreign", "ours"):
+        (folder / name).chmod(0o644)
+    _, found, _, _ = adopt("cron")
+    assert set(found) == {"cron:ours", "file:/etc/cron.d/foreign"}
+    assert found["cron:ours"]["command"] == "/usr/bin/x %s {{ y }}"
+    assert found["cron:ours"]["environment"] == {"A": '"'}
+
+
+def test_packages_that_came_by_name(adopt):
+    dpkg, apt = adopt.root / "var/lib/dpkg", adopt.root / "var/lib/apt"
+    dpkg.mkdir(parents=True), apt.mkdir()
+    stanza = "Package: {}\nStatus: {} ok installed\nArchitecture: all\nVersion: 1:2\n\n"
+    (dpkg / "status").write_text(
+        stanza.format("a", "install") + stanza.format("b", "hold") + stanza.format("c", "install")
+    )
+    (apt / "extended_states").write_text("Package: c\nArchitecture: all\nAuto-Installed: 1\n")
+    _, found, _, _ = adopt("package", "--versions")
+    assert {n: (s["version"], s["hold"]) for n, s in found.items()} == {
+        "package:a": ("1:2", None), "package:b": ("1:2", True),
+    }  # fmt: skip
+
+
+def test_apk_has_its_world(adopt):
+    for path, text in (
+        ("lib/apk/db/installed", "P:a\nV:1-r0\n\nP:b\nV:2-r0\n\n"),
+        ("etc/apk/world", "a>1\n"),
+    ):
+        (adopt.root / path).parent.mkdir(parents=True)
+        (adopt.root / path).write_text(text)
+    assert list(adopt("package")[1]) == ["package:a"]
+
+
+def test_mounts_are_those_of_fstab(adopt):
+    (adopt.root / "etc/fstab").write_text(
+        "# x\ntmpfs /a\\040b tmpfs size=1m,ro 0 0\n/srv /c none bind 0 0\nproc /d proc defaults\n"
+    )
+    _, found, _, _ = adopt("mount")
+    brief = {name: (one["type"], one["options"], one["state"]) for name, one in found.items()}
+    assert brief == {
+        "mount:/a b": ("tmpfs", ["size=1m", "ro"], "present"),
+        "mount:/c": ("bind", [], "present"), "mount:/d": ("proc", [], "present"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("usr",), "there is no kind `usr` (did you mean `user`?)"),
+        ((), "which kind? (converge adopt KIND [NAME…]"),
+        (("user", "--nonsense"), "unrecognized arguments"),
+    ],
+)
+def test_wrong_words(adopt, words, said):
+    code, _, out, err = adopt(*words)
+    assert (code, out, said in err) == (1, "", True)
+
+
+def test_a_kind_that_cannot_tell_is_asked_by_name(adopt):
+    code, found, text, _ = adopt("ca_certificate")
+    assert (code, found, "cannot be listed" in text) == (0, {}, True)
+    assert adopt("ca_certificate", "x")[0] == 1
