@@ -155,9 +155,11 @@ class ServiceProvider(Provider[ServiceSpec, ServiceState]):
         each(changes, lambda change: _apply(change, system))
 
     def refresh(self, spec: ServiceSpec, system: System) -> None:
-        """Reload it as declared, else restart it; what is stopped stays so."""
+        """Reload it as declared, else restart it; what is stopped, or yet to start, stays so."""
         manager, found = _ask(spec, system.read_only())
-        if spec.state == "stopped" or found.status == "stopped":
+        if "stopped" in (spec.state, found.status):
+            return
+        if manager.name == "main" and not found.processes:
             return
         if spec.reload is not None:
             from converge_resources.services.starting import run

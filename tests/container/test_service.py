@@ -237,6 +237,24 @@ def test_the_main_process_is_told_but_never_ended(container, programs_image):
     )
 
 
+@pytest.mark.parametrize("resident", ["", "1"])
+def test_the_start_does_not_tell_the_main_process_that_is_to_come(
+    container, programs_image, resident
+):
+    """Until the run has ended, `converge exec` has its place, and SIGHUP would end the start."""
+    file = {"file": "/etc/nginx/conf.d/site.conf", "content": "# 1\n", "notify": "service:web"}
+    main = {"service": "web", "manager": "main", "notify_signal": "HUP"}
+    box = container(
+        f"--env=CONVERGE_RESIDENT={resident}", image=programs_image,
+        profile={"resources": [file, main]},
+        command=("/usr/local/bin/converge", "exec", "--", "nginx", "-g", "daemon off;"),
+    )  # fmt: skip
+    until(lambda: of_program(box, "nginx:"), "nginx")
+    report = box.converge("status", "--json").json["report"]
+    assert (report["counts"]["failed"], report["refreshed"]) == (0, ["service:web"])
+    assert box.read("/etc/nginx/conf.d/site.conf") == "# 1\n"
+
+
 def test_an_unprivileged_agent_says_what_it_may_not(box):
     run(box, CRON)
     box.profile({"resources": [{**CRON, "state": "stopped"}]})

@@ -364,6 +364,21 @@ class TestRefresh:
         assert system.signals == [(7, HUP), (1, HUP)]
         assert status(provider, system, spec_of(manager="main")) == "running"
 
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["/opt/converge/bin/python", "-IB", "/usr/local/bin/converge", "exec", "--", "app"],
+            ["/usr/bin/python3", "-m", "converge", "exec", "app"],
+        ],
+    )
+    def test_a_main_process_that_is_to_come_is_not_told(self, provider, system, proc, argv):
+        proc.remove(7)
+        proc.add(7, argv)
+        self.refresh(provider, system, manager="main", notify_signal="USR2")
+        self.refresh(provider, system, manager="main")
+        assert system.signals == []
+        assert status(provider, system, spec_of(manager="main")) == "running"
+
 
 class TestDeclaration:
     @pytest.mark.parametrize(
