@@ -92,6 +92,7 @@ def test_200_crashes_of_every_sort_cost_nothing(supervisor, capsys):
 
 def test_a_worker_that_cannot_be_started(supervisor):
     one = supervisor().start()
+    until(lambda: one.runs() == 1 and not children(one.pid))
     before = Held(one.pid)
     text = one.worker.read_text()
     for program in ("#!/no/such\n", "\x7fELF", ""):
