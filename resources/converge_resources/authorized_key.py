@@ -37,8 +37,8 @@ class AuthorizedKeySpec(Spec):
         """Say what sshd would not accept."""
         for text in self.key:
             yield from (("key", problem) for problem in ssh_keys.problems(text))
-        if not self.key:
-            yield "key", "a `key` is needed"
+        if not self.key and not self.exclusive:
+            yield "key", "a `key` is needed; with `exclusive: true` an empty list stands for none"
         for option in self.options:
             problem = ssh_keys.option_problem(option)
             if problem:
@@ -71,8 +71,8 @@ class AuthorizedKeyProvider(Provider[AuthorizedKeySpec, AuthorizedKeyState]):
     spec = AuthorizedKeySpec
 
     def desired(self, spec: AuthorizedKeySpec) -> AuthorizedKeyState | None:
-        """Return the lines that are declared."""
-        if spec.state == "absent":
+        """Return the lines that are declared; None: no key at all is."""
+        if spec.state == "absent" or not spec.key:
             return None
         lines = tuple(spec.lines().values())
         return AuthorizedKeyState(

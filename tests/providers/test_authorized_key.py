@@ -220,6 +220,23 @@ class TestAttacks(KeyFixtures):
             assert converge(provider, [spec_of(user="root")], system) == []
 
 
+class TestNoKeyAtAll(KeyFixtures):
+    """`exclusive` with an empty list, as a profile gives it for a user without keys."""
+
+    def spec(self):
+        return spec_of(key=[], exclusive=True)
+
+    @for_root
+    def test_every_key_goes_and_comments_stay(self, provider, system, file):
+        assert converge(provider, [self.spec()], system) == []
+        assert file.read_text() == "# mine\n"
+        assert plan(provider, [self.spec()], system) == []
+
+    def test_nothing_is_made_for_it(self, provider, system, home):
+        assert plan(provider, [self.spec()], system) == []
+        assert os.listdir(home) == []
+
+
 class TestObstacles(KeyFixtures):
     @for_root
     def test_another_users_needs_capabilities(self, provider, system):
