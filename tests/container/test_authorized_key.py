@@ -87,7 +87,7 @@ def test_who_may_log_in(box):
 def test_a_link_in_a_users_home_leads_nowhere(box):
     attack = "rm -rf /home/app/.ssh; ln -s /root/.ssh /home/app/.ssh"
     assert box.exec("sh", "-c", attack, user="app").code == 0
-    assert box.exec("mkdir", "-m", "700", "/root/.ssh").code == 0
+    assert box.exec("install", "-d", "-m", "700", "/root/.ssh").code == 0
     told = run(box, {"authorized_key": "one", "user": "app", "key": public(box, "one")})
     assert told["authorized_key:one"]["outcome"] == "unmanageable"
     assert box.exec("ls", "-A", "/root/.ssh").out == ""

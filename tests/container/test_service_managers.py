@@ -34,7 +34,10 @@ def box(container, programs_image, engine, request):
     place, command = SCANNERS[request.param]
     setup = f"mkdir -p {place or '/srv'} && exec {' '.join(command)}"
     if request.param == "systemd":
-        options, start = SYSTEMD[engine.program], {"entrypoint": command[0], "command": ()}
+        options, start = (
+            (*SYSTEMD[engine.program], "--stop-timeout=0"),
+            {"entrypoint": command[0], "command": ()},
+        )
     else:
         options, start = (), {"command": ("sh", "-c", setup)}
     made = container(*options, image=programs_image, profile={"resources": []}, **start)
