@@ -121,7 +121,10 @@ def test_what_is_started_has_nothing_of_the_agents(box, user):
     found = daemon(box, "tail")
     number = "33" if user else "0"
     ours = box.exec("grep", "Groups:", "/proc/self/status").out.replace("\t", " ").rstrip("\n")
-    seen = box.exec("sh", "-c", SEEN, "sh", str(found.pid), user=number).out.splitlines()
+    seen = box.exec("sh", "-c", SEEN, "sh", str(found.pid), user=number).out
+    # The C library's own signal, 32, is what whoever started the engine has made of it: make(1) by
+    # posix_spawn(3) has it ignored.
+    seen = seen.replace("SigIgn: 0000000080000000", "SigIgn: 0000000000000000").splitlines()
     assert seen == [
         "/", "/dev/null", "0", f"Uid: {' '.join([number] * 4)}", f"Gid: {' '.join([number] * 4)}",
         "Groups: 33 " if user else ours, "SigBlk: 0000000000000000", "SigIgn: 0000000000000000", "A=b",
