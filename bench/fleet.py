@@ -8,8 +8,8 @@ fed by a real nginx (polled, with conditional requests) and by a real etcd (watc
 interval is short so that a bench ends; shares of it are what counts. What is measured:
 
   follow   the seconds from the change until 10, 50, 99 and 100 % of the containers have the new file
-  load     requests a second at nginx over one interval, and over the one after an outage of five
-           intervals (as ten minutes are to two): peak and mean
+  load     requests a second at nginx over one interval, and over the one after an outage of some
+           intervals (ten minutes are five of two): peak and mean
   bytes    what nginx sent for a 304 and for a new bundle
   memory   PSS and private memory of all agents together while idle
 
@@ -202,7 +202,7 @@ def by_web(root: Path, folder: Path, options: argparse.Namespace) -> dict[str, A
             size for _, status, size, _ in nginx.requests(began, time.time()) if status == "200"
         ]
         nginx.stop()
-        time.sleep(5 * span)
+        time.sleep(options.outage * span)
         nginx.start()
         began = time.time()
         time.sleep(span)
@@ -255,7 +255,9 @@ def show(name: str, found: dict[str, Any], options: argparse.Namespace) -> None:
     )
     for what in ("steady", "after"):
         if one := found.get(what):
-            when = "in steady state" if what == "steady" else "after an outage of five intervals"
+            when = (
+                "in steady state" if what == "steady" else f"after {options.outage:g} without nginx"
+            )
             print(
                 f"{name}: {one['requests']} requests in {span:.0f} s {when}: mean {one['mean']:.2f}, "
                 f"peak {one['peak']:.0f} a second, {one['ratio']:.1f} times the mean"
@@ -295,6 +297,7 @@ def main() -> None:
     add = parser.add_argument
     add("--agents", type=int, default=500)
     add("--interval", type=float, default=120.0)
+    add("--outage", type=float, default=5.0, help="intervals that nginx is away")
     add("--image", default="localhost/converge-base")
     add("--only", default="web,etcd")
     add("--plot", metavar="FILE", help="draw it (needs matplotlib)")
