@@ -73,7 +73,7 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError("--diff-image goes without a kind", "converge adopt --diff-image")
         return
     if not options.kind:
-        raise UsageError("which kind?", "converge adopt KIND [NAME…], or --diff-image")
+        raise UsageError("which kind?", "converge adopt KIND [NAME…]")
     if options.kind not in kinds.names():
         from converge.errors import close_match
 
@@ -104,9 +104,8 @@ def parser() -> argparse.ArgumentParser:
     add = top.add_argument
     add("kind", nargs="?", metavar="KIND", help="the kind of resources")
     add("names", nargs="*", metavar="NAME", help="these; default: all that can be listed")
-    add("--diff-image", action="store_true",
-        help="what was changed and added since the packages were installed (dpkg)")  # fmt: skip
     add("--output", metavar="DIR", help="write DIR/profile.yaml, and the files that it names")
     add("--versions", action="store_true", help="of packages the versions too")
     add("--root", metavar="DIR", help="treat DIR as the root of the file system")
+    top.set_defaults(diff_image=False)
     return top
