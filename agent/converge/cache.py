@@ -48,6 +48,8 @@ def load(state: Store, settings: Settings, facts: Facts, read: Read) -> catalog.
     plug_ins = kept.inputs.get("plug_ins", {})
     if kinds.versions(plug_ins) != plug_ins:
         return None
+    if not _same_system(kept.inputs.get("system"), facts):
+        return None
     if kept.inputs.get("asserted") not in (None, settings.phase or "start"):
         return None
     try:
@@ -99,6 +101,15 @@ def _still_absent(path: str, read: Read) -> bool:
     except ConvergeError:
         return False
     return False
+
+
+def _same_system(known: dict[str, Any] | None, facts: Facts) -> bool:
+    """Tell whether the packages here declare what they did (`include: [system:…]`)."""
+    if known is None:
+        return True
+    from converge import systemd
+
+    return systemd.same(known, facts.system)
 
 
 def _plain(data: Any) -> Any:

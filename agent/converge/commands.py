@@ -56,6 +56,7 @@ def validate(settings: Settings, sources: Sequence[str]) -> int:
 
     problems: list[Problem] = []
     unmet: list[Problem] = []
+    notes: list[str] = []
     for source in sources or [settings.profile]:
         own, system = settings.replace(profile=source), System(settings.root)
         try:
@@ -63,15 +64,16 @@ def validate(settings: Settings, sources: Sequence[str]) -> int:
         except ProfileError as error:
             problems += error.problems
         else:
+            notes += loading.told(catalog)
             if not settings.json and not settings.quiet:
                 _say(f"{source}: {len(catalog.resources)} resources, no problems")
-    for problem in () if settings.json else unmet:
+    for problem in () if settings.json else (*unmet, *notes):
         print(f"warning: {escaped(str(problem))}", file=sys.stderr)
     if problems:
         raise ProfileError(problems)
     if settings.json:
         plain = [problem.as_dict() for problem in unmet]
-        _print_json({"version": 1, "problems": [], "unmet": plain})
+        _print_json({"version": 1, "problems": [], "unmet": plain, "notes": notes})
     return 0
 
 

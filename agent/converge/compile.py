@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from converge.facts import Facts
     from converge.profile import Profile, Read
+    from converge.systemd.found import Found
 
 
 def compile_profile(
@@ -62,6 +63,7 @@ def _compile(
     compiler = Compiler(profile, templates, names, read, own)
     for declaration in profile.declarations:
         compiler.add(declaration)
+    imported = _import(profile, facts, compiler)
     resources = link(compiler.compiled, compiler.problem, compiler.failed)
     compiler.stop_if_wrong()
     return catalog.Catalog(
@@ -75,9 +77,21 @@ def _compile(
             "facts": facts.used(),
             "facts_files": facts.paths(),
             "asserted": phase if any(one.phase for one in profile.assertions) else None,
+            "system": imported and imported.inputs(profile.system, compiler.notes),
         },
         secrets=references.of(resources),
     )
+
+
+def _import(profile: Profile, facts: Facts, compiler: Compiler) -> Found | None:
+    """Add what the packages here declare, where the profile includes it and says nothing itself."""
+    if not profile.system:
+        return None
+    from converge import systemd
+
+    found = systemd.expand(profile.system, facts.system)
+    compiler.add_imported(found.declarations())
+    return found
 
 
 def _digests(files: Mapping[str, bytes]) -> dict[str, str]:

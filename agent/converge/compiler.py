@@ -12,6 +12,8 @@ from converge.instances import instances
 from converge.links import Compiled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from converge.instances import Instance
     from converge.kinds import AnyProvider
     from converge.profile import Declaration, Profile, Read
@@ -36,6 +38,8 @@ class Compiler:
         self.compiled: dict[str, Compiled] = {}
         self.failed: set[str] = set()  # ids that are declared but wrong; "" for any
         self.sources: dict[str, str] = {}
+        self.notes: list[str] = []  # what is wrong with what packages declare
+        self._refused: set[str] = set()
         self._read = read
         self._told: set[tuple[str, int, int, str]] = set()
 
@@ -57,6 +61,17 @@ class Compiler:
                 self.problem(declaration, "", (), message)
                 raise ProfileError(self.problems)
             self._add_one(declaration, provider, instance)
+
+    def add_imported(self, declarations: Iterable[Declaration]) -> None:
+        """Compile what packages declare, but for what the profile itself declares or contradicts."""
+        own = {claim for one in self.compiled.values() for claim in one.claims()}
+        ours = set(self.compiled)
+        for declaration in declarations:
+            if f"{declaration.kind}:{declaration.names[0]}" not in ours:
+                self.add(declaration)
+        for name in set(self.compiled) - ours:
+            if name in self._refused or not own.isdisjoint(self.compiled[name].claims()):
+                del self.compiled[name]
 
     def _unnamed(self, *problem: Any) -> None:
         self.failed.add("")
@@ -170,6 +185,8 @@ class Compiler:
 
     def _duplicate(self, made: Compiled, place: tuple[str | int, ...], other: Compiled) -> None:
         declaration = made.declaration
+        if declaration.imported:
+            return  # what comes first counts
         if other.declaration is declaration and made.item != other.item:
             message = f"`for_each` gives this name twice, at {other.item} and at {made.item}"
             remedy = "each item needs a name of its own, such as one with {{ item }}"
@@ -192,6 +209,10 @@ class Compiler:
         """Note one more problem, at a place of the declaration."""
         path = ("resources", declaration.index, *place)
         found = declaration.document.problem(path, message, remedy, resource)
+        if declaration.imported:  # nobody here can put it right: it is left out
+            self._refused.add(resource)
+            self.notes.append(str(found))
+            return
         mark = (found.file, found.line, found.column, message)
         if mark not in self._told:  # of another item of a `for_each`
             self._told.add(mark)

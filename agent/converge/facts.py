@@ -33,6 +33,11 @@ class Facts(Mapping[str, "Any"]):
         self._folder = folder
         self._found: dict[str, Any] = {}
 
+    @property
+    def system(self) -> ReadOnlySystem:
+        """The machine that they are of."""
+        return self._system
+
     def __getitem__(self, name: str) -> Any:
         if name not in self._found:
             self._found[name] = self._find(name)

@@ -11,7 +11,7 @@ from converge.errors import close_match
 from converge.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from converge.common import Common
     from converge.kinds import AnyProvider
@@ -31,6 +31,10 @@ class Compiled(Record):
     provider: AnyProvider
     spec: Any
     item: str = ""
+
+    def claims(self) -> Iterable[str]:
+        """Return what it owns alone; nothing where its `when` is false."""
+        return () if self.spec is None else self.provider.claims(self.spec)
 
 
 def link(
@@ -109,7 +113,7 @@ class Links:
     def _claim(self) -> dict[str, str]:
         claims: dict[str, str] = {}
         for name, one in self.compiled.items():
-            for claim in one.provider.claims(one.spec) if one.spec else ():
+            for claim in one.claims():
                 other = claims.setdefault(claim, name)
                 if other != name:
                     line, _ = self.compiled[other].declaration.place()

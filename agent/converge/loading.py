@@ -45,6 +45,16 @@ class Loaded(Record):
         """Return what reports say of where the profile came from; None: from this machine."""
         return self.found.told() if self.found else None
 
+    def messages(self) -> list[str]:
+        """Return what to tell of it: what is not done of what packages declare once, as it is made."""
+        notes = told(self.catalog) if self.compiled else []
+        return [*(self.found.messages() if self.found else ()), *notes]
+
+
+def told(catalog: Catalog) -> list[str]:
+    """Return what is not done of what packages declare (`include: [system:…]`)."""
+    return list((catalog.inputs.get("system") or {}).get("notes", ()))
+
 
 def compiled(
     settings: Settings,

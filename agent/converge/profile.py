@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from converge import assertions, hints
+from converge import assertions, hints, systemd
 from converge.errors import ConvergeError, Problem, ProfileError, close_match
 from converge.merging import STRATEGIES
 from converge.origins import Origin, name_problem
@@ -31,6 +31,7 @@ class Declaration(Record):
     attributes: dict[str, Any]
     index: int
     document: Document
+    imported: bool = False  # from what packages declare (converge.systemd): others come before it
 
     def place(self, *path: str | int) -> tuple[int, int]:
         """Return (line, column) of an attribute, or of the nearest thing around it."""
@@ -60,6 +61,7 @@ class Profile(Record):
     assertions: list[Assertion]
     declarations: list[Declaration]
     files: dict[str, bytes]  # real path → content, of every file read
+    system: tuple[str, ...] = ()  # of converge.systemd.NAMES, what is included
     problems: tuple[Problem, ...] = ()
 
 
@@ -81,6 +83,7 @@ def load(path: str, read: Read) -> Profile:
         assertions=loader.assertions,
         declarations=loader.declarations,
         files=loader.files,
+        system=tuple(dict.fromkeys(loader.system)),
         problems=tuple(loader.problems),
     )
 
@@ -97,6 +100,7 @@ class _Loader:
         self.assertions: list[Assertion] = []
         self.declarations: list[Declaration] = []
         self.files: dict[str, bytes] = {}
+        self.system: list[str] = []
         self.problems: list[Problem] = []
         self.broken = False  # a file is not there, or no profile: what needs it would be wrong, too
         self._open: list[str] = []
@@ -174,6 +178,9 @@ class _Loader:
         place = ("include", i)
         if not isinstance(name, str) or "{{" in name or "{%" in name or not name:
             self._problem(document, place, "an include is the path of a file, without templates")
+            return
+        if name.startswith(systemd.PREFIX):
+            self.system += systemd.known(name, lambda *two: self._problem(document, place, *two))
             return
         target = os.path.normpath(os.path.join(os.path.dirname(path), name))
         if os.path.isabs(name) or not target.startswith(self.folder.rstrip("/") + "/"):

@@ -59,7 +59,8 @@ def dry_run(settings: Settings) -> dict[str, Any]:
     )  # fmt: skip
     run.plan()
     report = make(loaded.catalog, run, watch, dry=True, detailed=True)
-    return report | {"bundle": loaded.told(), "error": loaded.error}
+    messages = [*map(masked, loaded.messages())]
+    return report | {"messages": messages, "bundle": loaded.told(), "error": loaded.error}
 
 
 def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
@@ -127,8 +128,7 @@ def _locked(
         reason=asked.reason, partial=run.outcomes if only is not None or settings.tags else (),
     )  # fmt: skip
     messages += states.told_of_place(state, settings.state_dir, settings.root)
-    if loaded.found is not None:
-        messages += loaded.found.messages()
+    messages += loaded.messages()
     messages = [*map(masked, messages)]
     report |= {"messages": messages, "error": loaded.error, "bundle": loaded.told()}
     if loaded.error:

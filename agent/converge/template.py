@@ -24,6 +24,22 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and any(mark in value for mark in _MARKS)
 
 
+def literal(value: Any) -> Any:
+    """Return a value whose texts mean themselves where a profile's texts are templates."""
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [literal(item) for item in value]
+    if not is_template(value):
+        return value
+    import json
+
+    if "endraw" in value or "\r" in value or value.startswith("\n"):
+        quoted = json.dumps(value, ensure_ascii=True)
+        return "{{ " + quoted.replace("{", "\\u007b").replace("}", "\\u007d") + " }}"
+    return "{% raw %}" + value + "{% endraw %}"
+
+
 class Templates:
     """Renders templates, each compiled once. Jinja2 is imported when the first one is met."""
 

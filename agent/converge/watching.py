@@ -38,6 +38,8 @@ class Watching:
         """Return the ids that the drifted paths touch, and what depends on them; None: all."""
         inputs = catalog.inputs
         self.files = [path for key in ("files", "absent", "facts_files") for path in inputs[key]]
+        system = inputs.get("system") or {"paths": ()}
+        self.files += [self.root + path for path in system["paths"]]
         self._references = catalog.secrets
         if not self.drifted:
             return None

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from converge.template import is_template
+from converge.template import literal
 from converge.textdiff import escaped
 from converge.yamltext import refused
 
@@ -34,9 +34,9 @@ def _resource(one: Declared) -> Iterator[str]:
     if one.reason:
         yield from _comment("  ", f"{one.kind}:{one.name}: {one.reason}")
         return
-    yield f"  - {one.kind}: {_scalar(template_safe(one.name))}"
+    yield f"  - {one.kind}: {_scalar(literal(one.name))}"
     for key, value in one.attributes.items():
-        yield from _entry(key, template_safe(value))
+        yield from _entry(key, literal(value))
     for text in one.comments:
         yield from _comment(_STEP, text)
 
@@ -44,20 +44,6 @@ def _resource(one: Declared) -> Iterator[str]:
 def _comment(indent: str, text: str) -> Iterator[str]:
     for line in text.splitlines() or [""]:
         yield f"{indent}# {escaped(line)}".rstrip()
-
-
-def template_safe(value: Any) -> Any:
-    """Return a value whose texts mean themselves where a profile's texts are templates."""
-    if isinstance(value, dict):
-        return {key: template_safe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [template_safe(item) for item in value]
-    if not is_template(value):
-        return value
-    if "endraw" in value or "\r" in value or value.startswith("\n"):
-        quoted = json.dumps(value, ensure_ascii=True)
-        return "{{ " + quoted.replace("{", "\\u007b").replace("}", "\\u007d") + " }}"
-    return "{% raw %}" + value + "{% endraw %}"
 
 
 def _entry(key: str, value: Any) -> Iterator[str]:
