@@ -41,40 +41,64 @@ def profile(page: str) -> str:
     return found["data"]["profile.yaml"] if "data" in found else first
 
 
-class Pod(NamedTuple):
-    """A manifest as options for an engine's `run`, and the container's arguments and grace."""
+class Part(NamedTuple):
+    """A container of a manifest: options for an engine's `run`, what it runs, the pod's grace.
+
+    `entrypoint` is empty where the image's own is kept.
+    """
 
     options: list[str]
+    entrypoint: str
     arguments: tuple[str, ...]
     grace: int
 
 
-def pod(page: str, engine: Engine, folder: Path, *, fs_group: int = 0) -> Pod:
-    """Translate a page's ConfigMap and Deployment. A key that is not known is an error."""
-    config, deployment = yaml.safe_load_all(blocks(page, "yaml")[0])
+def pod(page: str, engine: Engine, folder: Path, *, fs_group: int = 0) -> Part:
+    """Translate the ConfigMap and Deployment that a page begins with, of one container."""
+    (part,) = parts(blocks(page, "yaml")[0], engine, folder, fs_group=fs_group)
+    return part
+
+
+def parts(manifest: str, engine: Engine, folder: Path, *, fs_group: int = 0) -> list[Part]:
+    """Translate a ConfigMap and a Deployment: its init containers, then the others.
+
+    A key that is not known is an error. The volumes are made in the folder, by their names.
+    """
+    config, deployment = yaml.safe_load_all(manifest)
     spec = deployment["spec"]["template"]["spec"]
-    (container,) = spec["containers"]
-    rights = spec["securityContext"] | container["securityContext"]
-    options = [f"--env={one['name']}={one['value']}" for one in container["env"]]
-    for name, value in rights.items():
-        options += _RIGHTS[name](value)
+    sources = {
+        volume["name"]: _volume(volume, config, folder, fs_group) for volume in spec["volumes"]
+    }
+    found = []
+    for one in (*spec.get("initContainers", ()), *spec["containers"]):
+        options = _options(spec["securityContext"] | one["securityContext"], engine)
+        options += [f"--env={item['name']}={item['value']}" for item in one.get("env", ())]
+        for mount in one["volumeMounts"]:
+            access = ":ro" if mount.get("readOnly") else ""
+            options.append(f"--volume={sources[mount['name']]}:{mount['mountPath']}{access}")
+        entrypoint, *arguments = [*one.get("command", [""]), *one.get("args", ())]
+        grace = spec["terminationGracePeriodSeconds"]
+        found.append(Part(options, entrypoint, tuple(arguments), grace))
+    return found
+
+
+def _options(rights: dict[str, Any], engine: Engine) -> list[str]:
+    options = [word for name, value in rights.items() for word in _RIGHTS[name](value)]
     if "runAsUser" in rights:
         options += ["--user", f"{rights['runAsUser']}:{rights['runAsGroup']}"]
     if engine.program != "podman":
         options = [one for one in options if one != READ_ONLY[1]]
-    volumes = {one["name"]: one for one in spec["volumes"]}
-    for mount in container["volumeMounts"]:
-        where = folder / mount["name"]
-        volume = volumes[mount["name"]]
-        if "configMap" in volume:
-            assert volume["configMap"]["name"] == config["metadata"]["name"]
-            assert mount["readOnly"]
-            swap(where, config["data"])
-            options.append(f"--volume={where}:{mount['mountPath']}:ro")
-        else:
-            assert volume["emptyDir"] == {}
-            options.append(f"--volume={empty_dir(where, fs_group)}:{mount['mountPath']}")
-    return Pod(options, tuple(container["args"]), spec["terminationGracePeriodSeconds"])
+    return options
+
+
+def _volume(volume: dict[str, Any], config: dict[str, Any], folder: Path, fs_group: int) -> Path:
+    where = folder / volume["name"]
+    if "configMap" in volume:
+        assert volume["configMap"]["name"] == config["metadata"]["name"]
+        swap(where, config["data"])
+        return where
+    assert volume["emptyDir"] == {}
+    return empty_dir(where, fs_group)
 
 
 _RIGHTS: dict[str, Callable[[Any], tuple[str, ...]]] = {

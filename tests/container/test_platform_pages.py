@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import yaml
 
 from container import pages
 from container.platforms import PLATFORMS, swap
@@ -103,6 +106,38 @@ def test_the_manifest_of_openshift(apply):
     assert set(row) - {*pod.options, *added} <= {"--read-only-tmpfs=false"}
 
 
+def test_the_sidecar_of_kubernetes(container, engine, image, programs_image, tmp_path):
+    """The pod's pause process, the init container, Debian's nginx in place of the manifest's."""
+    manifest = pages.blocks("kubernetes", "yaml")[1]
+    once, web, agent = pages.parts(manifest, engine, tmp_path)
+    pause = container()
+    share = f"--pid=container:{pause.name}"
+    first = container(*once.options, entrypoint=once.entrypoint, command=once.arguments)
+    assert first.wait() == 0, first.logs().err
+    app = container(
+        *web.options, share, image=programs_image, entrypoint="sh", command=("-c", NGINX)
+    )
+    until(lambda: answer(app) == "hello", "an answer of nginx")
+    container(*agent.options, share, entrypoint=agent.entrypoint, command=agent.arguments)
+    until(lambda: len(agents(pause)) == 1, "an agent")
+    profile = next(iter(yaml.safe_load_all(manifest)))["data"]["profile.yaml"]
+    swap(tmp_path / "profile", {"profile.yaml": profile.replace("hello", "goodbye")})
+    until(lambda: answer(app) == "goodbye", "what the new version of the ConfigMap says")
+
+
+NGINX = """
+printf 'pid /tmp/pid; error_log /dev/stderr; events {} http { access_log off; include %s;
+client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f;
+uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s; }' '/etc/nginx/conf.d/*.conf' > /tmp/nginx.conf
+exec nginx -e /dev/stderr -c /tmp/nginx.conf -g 'daemon off;'
+"""
+
+
+def answer(box):
+    fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080').read().decode())"
+    return box.exec("python3", "-c", fetch).out.strip()
+
+
 def test_the_image_of_cloud_foundry(container, engine, image, tmp_path):
     path = "/home/vcap/app/app.conf"
     box = made(container, engine, image, tmp_path, "cloud-foundry", "--init")
@@ -115,6 +150,25 @@ def test_the_image_of_hephy(container, engine, image, tmp_path):
     box = made(container, engine, image, tmp_path, "hephy")
     break_and_wait(box, CONF, GOOD)
     assert agents(box)[0].user == "1000"
+
+
+STARTS = {  # in place of the image's entrypoint, as a shell starts it
+    "cloud-foundry": re.findall(r"^ +command: (.*)$", pages.text("cloud-foundry"), re.MULTILINE)[0],
+    "hephy": re.findall(r"^ *web: (.*)$", pages.text("hephy"), re.MULTILINE)[0],
+}
+
+
+@pytest.mark.parametrize("page", STARTS)
+@pytest.mark.parametrize("shell", [False, True], ids=["entrypoint", "shell"])
+def test_the_app_of_an_image_answers_at_its_port(container, engine, image, tmp_path, page, shell):
+    write_profile(page, tmp_path)
+    built = build(engine, pages.blocks(page, "dockerfile")[0], image, tmp_path)
+    box = container(
+        "--env=PORT=8099", "--env=CONVERGE_RESIDENT=1", "--init", image=built,
+        entrypoint="/bin/sh" if shell else "", command=("-c", STARTS[page]) if shell else (),
+    )  # fmt: skip
+    fetch = ("busybox", "wget", "-qO-", "http://127.0.0.1:8099/app.conf")
+    until(lambda: box.exec(*fetch).out == GOOD, "an answer")
 
 
 def made(container, engine, image, folder, page, *options):

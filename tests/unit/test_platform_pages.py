@@ -12,7 +12,6 @@ from container import lxc, pages
 from converge.cli import main
 
 NAMES = sorted(path.stem for path in pages.PAGES.glob("*.md") if path.stem != "README")
-MANIFESTS = ["kubernetes", "openshift"]
 
 
 @pytest.mark.parametrize("page", NAMES)
@@ -39,21 +38,6 @@ def test_the_tests_that_a_page_names_are_there(page):
     for file, test in named:
         text = (pages.REPOSITORY / file).read_text(encoding="utf-8")
         assert f"def {test}(" in text, f"{file}::{test}"
-
-
-@pytest.mark.parametrize("page", MANIFESTS)
-def test_a_manifest_has_what_an_api_server_asks_for(page):
-    config, deployment = yaml.safe_load_all(pages.blocks(page, "yaml")[0])
-    assert (config["apiVersion"], config["kind"]) == ("v1", "ConfigMap")
-    assert (deployment["apiVersion"], deployment["kind"]) == ("apps/v1", "Deployment")
-    template = deployment["spec"]["template"]
-    labels = deployment["spec"]["selector"]["matchLabels"]
-    assert labels.items() <= template["metadata"]["labels"].items()
-    volumes = {one["name"] for one in template["spec"]["volumes"]}
-    for container in template["spec"]["containers"]:
-        assert {one["name"] for one in container["volumeMounts"]} == volumes
-        assert all(isinstance(one["value"], str) for one in container["env"])
-        assert "command" not in container, "it would replace the image's entrypoint"
 
 
 def test_the_settings_for_lxc_are_those_tested():
