@@ -39,11 +39,14 @@ class Site:
         self.box = box
         self.vars = {}
 
-    def converge(self, *arguments, **variables):
-        """Run with these vars changed; return what is to be told, by id."""
+    def declare(self, **variables):
         self.vars |= variables
         self.box.profile(json.dumps({"include": ["profiles/access.yaml"], "vars": self.vars}))
-        report = self.box.report("--once", *arguments)
+
+    def converge(self, **variables):
+        """Run with these vars changed; return what is to be told, by id."""
+        self.declare(**variables)
+        report = self.box.report("--once")
         told = {one["id"]: one for one in report["resources"] if one["outcome"] != "skipped"}
         return told if report["exit_code"] else {name: told[name]["outcome"] for name in told}
 
@@ -81,18 +84,19 @@ def site(container, with_programs):
 
 def test_who_gets_in_and_who_may_do_what(site):
     box = site.box
-    site.vars = {
-        "access_sshd": True,
-        "access_groups": {"ops": {"gid": 3000}},
-        "access_users": {
+    site.declare(
+        access_sshd=True,
+        access_groups={"ops": {"gid": 3000}},
+        access_users={
             "ada": {"uid": 3001, "groups": ["ops"], "ssh_keys": [site.key("one")]},
             "bob": {"uid": 3002, "ssh_keys": [site.key("two")]},
         },
-        "access_removed": ["left"],
-        "access_sudo": {"ops": {"group": "ops", "commands": "/usr/bin/id", "nopasswd": True}},
-        "access_login": ["(ops)"],
-    }
-    site.converge("--phase", "bake")
+        access_removed=["left"],
+        access_sudo={"ops": {"group": "ops", "commands": "/usr/bin/id", "nopasswd": True}},
+        access_login=["(ops)"],
+    )
+    done = box.converge("bake")
+    assert done.code == 0, done.err
     assert box.exec("sh", "-c", "ls /etc/ssh/ssh_host_*_key").code != 0
     assert site.converge()["service:sshd"] == "changed"
     assert site.converge() == {}
