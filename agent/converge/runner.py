@@ -76,9 +76,12 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
     )  # fmt: skip
     try:
         stores: dict[str, Any] = {}
-        if state:  # of a build the layers below are the backup
-            backups = state.backups if settings.phase != "bake" else None
-            stores = {"backups": backups, "journal": state.journal}
+        if state:
+            stores = {"backups": state.backups, "journal": state.journal}
+            if settings.phase == "bake":
+                from converge.no_backups import NoBackups
+
+                stores["backups"] = NoBackups()
         system = System(settings.root, **stores, notes=states.notes_of(state, settings.root))
         system.baked = _baked(settings, state, asked.phase)
         loaded = loading.load(

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from converge import baking, cache, image, kinds, outcome, report, standing
+from converge import baking, cache, image, kinds, outcome, report, runner, standing
 from converge.config import Settings
 from converge.engine import Run
 from converge.errors import ProfileError
@@ -191,3 +191,24 @@ def test_only_what_is_part_of_the_running_phase_is_watched(make):
     watching.before_reading(Inspection(found, phase="start").items.values())
     assert [record.split()[-1] for record in watching.records([])] == ["/a"]
     assert outcome.withheld("r", "m", None).result == outcome.UNMANAGEABLE
+
+
+def test_a_build_changes_what_is_there_and_keeps_no_backup(tmp_path):
+    for name in ("root", "root/old", "state", "run"):
+        (tmp_path / name).mkdir(mode=0o700)
+    for name in ("replaced", "removed", "old/below"):
+        (tmp_path / "root" / name).write_text("before")
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "resources:\n  - file: /replaced\n    content: after\n  - file: /removed\n    state: absent\n"
+        "  - directory: /old\n    state: absent\n    force: true\n"
+    )
+    settings = Settings(
+        profile=str(path), root=str(tmp_path / "root"), state_dir=str(tmp_path / "state"),
+        runtime_dir=str(tmp_path / "run"), phase="bake",
+    )  # fmt: skip
+    report = runner.once(settings)
+    assert report["exit_code"] == 0, report["resources"]
+    assert {one.name for one in (tmp_path / "root").iterdir()} == {"replaced"}
+    assert (tmp_path / "root/replaced").read_text() == "after"
+    assert not (tmp_path / "state/backups").exists()
