@@ -112,3 +112,4 @@ def test_a_file_that_root_owns(box):
     assert found["authorized_key:one"]["outcome"] == "changed"
     assert box.stat("/etc/ssh/keys/app") == "644 root:root"
     until(lambda: login(box, "one") == "app\n", "a login after sshd has read its files again")
+    assert "service:sshd" not in found  # told, and not taken for stopped while it reads them

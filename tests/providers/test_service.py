@@ -182,6 +182,13 @@ class TestPidFile:
         proc.add(50, ["web"])
         assert status(provider, system, self.spec()) is None
 
+    def test_that_is_missing_for_a_moment_is_waited_for(self, provider, system, proc, monkeypatch):
+        proc.add(50, ["web"])
+        writes = iter(["", "50"])  # made, and then written to
+        monkeypatch.setattr("time.sleep", lambda _: self.write(system, next(writes)))
+        assert status(provider, system, self.spec()) == "running"
+        assert list(writes) == []
+
     def test_of_an_earlier_container_names_somebody_else(self, provider, system, proc):
         proc.add(50, ["other"])
         self.write(system, "50", when=1000)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from converge.system import ReadOnlySystem, System
     from converge_resources.service import ServiceSpec
+    from converge_resources.services.procs import Process
 
 _LOOK = 0.05  # seconds between two looks at what is to end
+_ANEW = 1.0  # seconds in which a daemon that starts itself anew writes its pid file again
 _AFTER_KILL = 5.0  # seconds in which the kernel ends what was killed
 
 
@@ -51,14 +53,27 @@ class Plain(Manager):
         if hidden is not None:
             return hidden
         if spec.pidfile is not None:
-            one = pidfile.process(spec, uid, self.system, self._processes)
-            found = [] if one is None else [one]
+            found = self._by_pidfile(spec, spec.pidfile, uid)
         else:
             pattern = spec.process or spec.name
             found = [p for p in self._processes.matching(pattern) if self._is_of(p.pid, uid)]
         ids = {one.pid for one in found}
         tops = tuple((one.pid, one.started) for one in found if one.parent not in ids)
         return Found(status=RUNNING if tops else STOPPED, processes=tops)
+
+    def _by_pidfile(self, spec: ServiceSpec, path: str, uid: int) -> list[Process]:
+        """Return the one that the file names. sshd, told by HUP, removes the file for a moment."""
+        deadline = time.monotonic() + _ANEW
+        missing = self.system.lstat(path) is None
+        while True:
+            one = pidfile.process(spec, uid, self.system, self._processes)
+            if one is not None:
+                return [one]
+            named = self._processes.matching(spec.process or spec.name) if missing else ()
+            if time.monotonic() > deadline or not any(self._is_of(p.pid, uid) for p in named):
+                return []
+            time.sleep(_LOOK)
+            self._processes = Processes(self.system)
 
     def _is_of(self, pid: int, uid: int) -> bool:
         return self._processes.user(pid) == uid
