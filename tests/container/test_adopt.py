@@ -149,3 +149,61 @@ def test_another_user_adopts_what_he_may_read(box):
     done = box.converge("adopt", "user", "ann", user="2000")
     assert "    # /etc/shadow cannot be read: Permission denied\n" in done.out
     assert done.code == 0, done.err
+
+
+CHANGED = """
+echo 'umask 027' >> /etc/profile.d/site.sh
+sed -i 's/#Port 22/Port 2222/' /etc/ssh/sshd_config
+sed -i 's/^Defaults.*env_reset/& ,!lecture/' /etc/sudoers
+echo '# changed' >> /usr/share/base-files/motd
+mkdir /etc/site.d; ln -s ../profile.d/site.sh /etc/site.d/link; echo secret > /etc/site.d/token
+chmod 600 /etc/site.d/token; head -c 70000 /dev/zero > /etc/site.d/big
+useradd -m -u 2000 -s /bin/bash -G adm ann; groupadd -g 3000 staffers
+echo x > /etc/foo.dpkg-old; echo x > /etc/ld.so.cache; echo 1.2.3.4 x >> /etc/hosts
+touch /var/log/new /usr/share/new
+"""
+
+
+def names_in(text):
+    return {line.strip()[2:] for line in text.splitlines() if line.startswith("  - ")}
+
+
+def test_what_was_changed_in_an_image(container, programs_image):
+    box = container("--volume=/etc/site-volume", image=programs_image, profile={"resources": []})
+    before = names_in(box.converge("adopt", "--diff-image").out)
+    assert {name for name in before if name.startswith(("file", "user", "group"))} == {
+        "file: /etc/apt/sources.list.d/debian.sources"
+    }
+    assert box.exec("bash", "-euc", CHANGED).code == 0
+    snapshot = box.exec("bash", "-c", "find / -xdev -printf '%p %C@\\n' | sort | sha256sum").out
+    done = box.converge("adopt", "--diff-image")
+    assert done.code == 0, done.err
+    assert (
+        box.exec("bash", "-c", "find / -xdev -printf '%p %C@\\n' | sort | sha256sum").out
+        == snapshot
+    )
+    names = names_in(done.out)
+    assert names - before == {
+        "user: ann", "group: ann", "group: staffers", "file: /etc/profile.d/site.sh",
+        "file: /etc/ssh/sshd_config", "file: /etc/sudoers",
+        "file: /usr/share/base-files/motd", "file: /etc/site.d/token",
+        "symlink: /etc/site.d/link", "file: /etc/site.d/big",
+    }  # fmt: skip
+    assert {"package: nginx-light", "package: sudo"} <= names
+    assert not {"package: libc6", "package: coreutils", "package: adduser"} & names
+    assert "secret\n" not in done.out
+    assert "70000 bytes, left out" in done.out
+    box.profile(done.out)
+    assert ids(box)["in_sync"] == len(names)
+    whole = box.converge("adopt", "--diff-image", "--output", "/root/adopted")
+    assert whole.code == 0, whole.err
+    profile = ("--profile", "/root/adopted/profile.yaml")
+    assert box.converge("plan", *profile).code == 0
+    box.exec(
+        "bash", "-c", "rm /etc/site.d/big; userdel ann; sed -i 's/2222/22/' /etc/ssh/sshd_config"
+    )
+    assert box.converge("plan", *profile).code == 2
+    assert box.converge("--once", *profile).code == 0
+    assert box.exec("stat", "-c", "%s", "/etc/site.d/big").out == "70000\n"
+    assert "Port 2222" in box.read("/etc/ssh/sshd_config")
+    assert box.converge("plan", *profile).code == 0

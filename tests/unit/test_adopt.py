@@ -174,3 +174,44 @@ def test_a_kind_that_cannot_tell_is_asked_by_name(adopt):
     code, found, text, _ = adopt("ca_certificate")
     assert (code, found, "cannot be listed" in text) == (0, {}, True)
     assert adopt("ca_certificate", "x")[0] == 1
+
+
+def test_what_is_not_as_dpkg_left_it(adopt):
+    import hashlib
+
+    def md5(text):
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    stanza = "Package: a\nStatus: install ok installed\nVersion: 1\n"
+    files = {
+        "var/lib/dpkg/status": f"{stanza}Conffiles:\n /etc/conf {md5('old')}\n"
+        f" /etc/gone {md5('')} obsolete\n"
+        f" /etc/same {md5('same')}\nDescription: x\n\n",
+        "var/lib/dpkg/info/a.list": "/.\n/etc/conf\n/etc/same\n"
+        "/usr/bin/x\n/usr/bin/y\n/usr/share/z\n",
+        "var/lib/dpkg/info/a.md5sums": f"{md5('x')}  usr/bin/x\n{md5('y')}  usr/bin/y\n"
+        f"{md5('z')}  usr/share/z\n",
+        "var/lib/dpkg/info/a.postinst": "cat > /etc/scripted <<X\nfrom the script\nX\n",
+        "var/lib/dpkg/diversions": "/usr/bin/y\n/usr/bin/y.real\nb\n",
+        "etc/conf": "new", "etc/same": "same", "usr/bin/x": "changed", "usr/bin/y": "diverted",
+        "usr/share/z": "z", "etc/copied": "z", "etc/scripted": "from the script\n",
+        "etc/mine/own": "own",
+        "etc/ssl/certs/x.pem": "x", "etc/passwd": "", "etc/ld.so.cache": "x", "etc/x.dpkg-old": "x",
+        "etc/systemd/system/multi-user.target.wants/x": "x", "etc/converge/profile.yaml": "x",
+    }  # fmt: skip
+    for name, text in files.items():
+        (adopt.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (adopt.root / name).write_text(text)
+    for path in adopt.root.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    code, found, _, _ = adopt("--diff-image")
+    assert code == 0
+    assert {name for name in found if name.startswith("file")} == {
+        "file:/etc/conf", "file:/usr/bin/x", "file:/etc/mine/own",
+    }  # fmt: skip
+
+
+def test_an_image_without_dpkg(adopt):
+    code, found, text, _ = adopt("--diff-image")
+    assert (code, found, "no database of dpkg" in text) == (0, {}, True)
+    assert adopt("user", "--diff-image")[0] == 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from converge.declared import Declared
     from converge.system import ReadOnlySystem
 
-_OF_IMAGE = ("package", "group", "user", "file", "symlink")
+_OF_IMAGE = ("package", "group", "user", "file")
 _EPILOG = "exit codes: 0 all of it is declared; 1 something that was named is not, and why is told"
 
 
@@ -73,7 +73,7 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError("--diff-image goes without a kind", "converge adopt --diff-image")
         return
     if not options.kind:
-        raise UsageError("which kind?", "converge adopt KIND [NAME…]")
+        raise UsageError("which kind?", "converge adopt KIND [NAME…], or --diff-image")
     if options.kind not in kinds.names():
         from converge.errors import close_match
 
@@ -104,8 +104,12 @@ def parser() -> argparse.ArgumentParser:
     add = top.add_argument
     add("kind", nargs="?", metavar="KIND", help="the kind of resources")
     add("names", nargs="*", metavar="NAME", help="these; default: all that can be listed")
+    add(
+        "--diff-image",
+        action="store_true",
+        help="what was changed and added since packages were installed (dpkg)",
+    )
     add("--output", metavar="DIR", help="write DIR/profile.yaml, and the files that it names")
     add("--versions", action="store_true", help="of packages the versions too")
     add("--root", metavar="DIR", help="treat DIR as the root of the file system")
-    top.set_defaults(diff_image=False)
     return top

@@ -19,7 +19,7 @@ _IDS = {"passwd": "uid", "group": "gid"}
 _FIRST, _LAST = 1000, 59999  # ids of people (Debian Policy, 9.2.2)
 _STATUS = "/var/lib/dpkg/status"
 _BASE = ("required", "important")
-_MADE = re.compile(r"adduser|addgroup|useradd|groupadd|systemd-sysusers")
+_MADE = re.compile(r"adduser|addgroup|useradd|groupadd|sysuser")
 
 
 def added(table: str, names: list[str], system: ReadOnlySystem) -> list[str]:

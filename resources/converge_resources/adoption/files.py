@@ -24,7 +24,12 @@ _LOOKED_THROUGH = 8 << 20  # bytes of a file that is searched for a private key
 def declare(kind: str, asked: Asked, system: ReadOnlySystem) -> Iterator[Declared]:
     """Yield what is at these paths; all there is cannot be listed."""
     owners = Owners(system)
-    if not asked.names and not asked.changed:
+    if asked.changed:
+        from converge_resources.adoption import image
+
+        yield from image.changed(system) if kind == "file" else ()
+        return
+    if not asked.names:
         yield Declared(kind=kind, name="…", reason=f"name the paths: converge adopt {kind} PATH…")
     for path in asked.names:
         yield of(kind, path, system, owners)
