@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import NamedTuple
-
-from container.resident import until
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w./-]+)(, at its end)?\n")
@@ -63,9 +62,11 @@ def take(step: Step, folder: Path, names: dict[str, str]) -> None:
         ).stdout  # fmt: skip
         return pattern.fullmatch(printed) is not None
 
-    if _LOOKING.match(command):
-        until(fits, f"print what the page shows: {command}")
-    assert fits(), f"{command}\n{printed}\nis not\n{step.shown}"
+    for _ in range(600 if _LOOKING.match(command) else 1):
+        if fits():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{command}\n{printed}\nis not\n{step.shown}")
 
 
 def expected(shown: str) -> str:
