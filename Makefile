@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ENGINE ?= $(shell command -v podman || command -v docker)
 IMAGE ?= localhost/converge-base
 
-.PHONY: help demo test test-docker test-slow soak check docs image demo-container size bench clean
+.PHONY: help demo test test-docker test-slow soak check docs image demo-container size bench bench-fleet clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -51,6 +51,9 @@ demo-container: image ## walk through a real container of the image
 
 size: image ## what the image adds to its base, by part
 	$(PYTHON) bench/size.py --image $(IMAGE)
+
+bench-fleet: $(STAMP) ## 500 agents, one change; needs root, nginx, etcd and podman or docker
+	$(BIN)/python bench/fleet.py --image $(IMAGE)
 
 bench: $(STAMP) ## what a run costs when nothing differs
 	$(BIN)/python bench/noop.py
