@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ENGINE ?= $(shell command -v podman || command -v docker)
 IMAGE ?= localhost/converge-base
 
-.PHONY: help demo test test-docker test-slow soak check docs image demo-container size bench bench-fleet clean
+.PHONY: help demo test test-docker test-slow soak check docs image demo-container size bench bench-all bench-fleet clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -58,5 +58,10 @@ bench-fleet: $(STAMP) ## 500 agents, one change; needs root, nginx, etcd and pod
 bench: $(STAMP) ## what a run costs when nothing differs
 	$(BIN)/python bench/noop.py
 
+bench-all: ## every figure of docs/performance.md beside the peers, in containers, and its plot
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	PYTHON=$(VENV)-bench/bin/python bench/run --json bench/figures.json --plot docs/performance.svg
+
 clean: ## remove what the targets made here
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -300,7 +300,7 @@ def main() -> None:
     add("--outage", type=float, default=5.0, help="intervals that nginx is away")
     add("--image", default="localhost/converge-base")
     add("--only", default="web,etcd")
-    add("--plot", metavar="FILE", help="draw it (needs matplotlib)")
+    add("--plot", metavar="FILE", help="draw it (needs requirements-bench.txt)")
     options = parser.parse_args()
     missing = [name for name in ("nginx", "etcd", "etcdctl") if not shutil.which(name)]
     if missing:
