@@ -77,6 +77,10 @@ def name_server(box):
     return box.read("/etc/ns.conf").split()[1]
 
 
+def watchers(box):
+    return [one for one in processes(box) if "etcd_watch" in one.line]
+
+
 @pytest.mark.parametrize("source", URLS)
 def test_a_change_is_followed_and_what_is_wrong_is_not(agent, publish, source):
     publish(source, "10.0.0.1", 1)
@@ -146,7 +150,7 @@ def test_a_watch_follows_at_once_and_survives_its_server(agent, publish, servers
     publish("etcd", "10.0.0.1", 1)
     box = agent("etcd", "converge")
     until(lambda: is_idle(box) and name_server(box) == "10.0.0.1", "the first run")
-    until(lambda: any("etcd_watch" in one.line for one in processes(box)), "a watcher")
+    until(lambda: watchers(box), "a watcher")
     runs = agent_says(box)["runs"]
     publish("etcd", "10.0.0.2", 2)
     until(lambda: name_server(box) == "10.0.0.2", "the change")
@@ -158,8 +162,8 @@ def test_a_watch_follows_at_once_and_survives_its_server(agent, publish, servers
     publish("etcd", "10.0.0.5", 5)
     until(lambda: name_server(box) == "10.0.0.5", "the next change")
     assert agent_says(box)["runs"] <= settled + 6, "what is wrong is not asked for again and again"
-    pid = next(one for one in processes(box) if "etcd_watch" in one.line).pid
-    box.exec("kill", "-9", str(pid))
+    until(lambda: watchers(box), "a watcher, after the pause that hasty news bring")
+    box.exec("kill", "-9", str(watchers(box)[0].pid))
     publish("etcd", "10.0.0.6", 6)
     until(lambda: name_server(box) == "10.0.0.6", "a change after the watcher's death")
 
