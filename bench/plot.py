@@ -18,7 +18,7 @@ def draw(found: dict[str, Any], path: str) -> None:
 
     figure, axes = pyplot.subplots(figsize=(9, 5.5))
     names = dict.fromkeys(name for one in found.values() for name in one["in sync"])
-    colours = pyplot.get_cmap("tab20").colors
+    colours = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined,unused-ignore]
     for number, name in enumerate(name for name in names if name not in LEFT_OUT):
         points = [
             (int(count), one["in sync"][name]["ms"])
