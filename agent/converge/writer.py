@@ -1,8 +1,9 @@
 """The one writer: a file is old or new, never torn.
 
-backup → new temporary file in the same directory → write → owner, xattrs, mode → fsync →
-`validate` → is the target still what was backed up? → rename → fsync of the directory. A target
-that is a mount point cannot be renamed over (EBUSY) and is written in place (converge.in_place).
+copy of the old → new temporary file in the same directory → write → owner, xattrs, mode → the copy
+becomes a backup, on the disk → fsync → `validate` → is the target still what was backed up? → rename →
+fsync of the directory. A target that is a mount point cannot be renamed over (EBUSY) and is written
+in place (converge.in_place).
 """
 
 from __future__ import annotations

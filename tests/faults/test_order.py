@@ -67,12 +67,16 @@ def test_the_owner_comes_first_and_the_name_last(calls):
     (xattr,) = numbers(calls, "fsetxattr")
     (mode,) = numbers(calls, "fchmod", having="04711")
     rename = numbers(calls, "rename", "renameat", having='"target"')[-1]
-    synced = [i for i in numbers(calls, "fsync") if mode < i < rename]
-    assert owner < xattr < mode < rename
-    assert len(synced) == 1, "what is renamed is on the disk"
-    assert [i for i in numbers(calls, "fsync") if i > rename], "and then its name is"
+    syncs = numbers(calls, "fsync")
+    last = max(i for i in syncs if i < rename)
+    assert owner < xattr < mode < last < rename
+    new = calls[mode].arguments.partition(",")[0]
+    assert calls[last].arguments.startswith(new), "what is renamed is on the disk"
+    assert [i for i in syncs if i > rename], "and then its name is"
     backup = numbers(calls, "rename", "renameat")[0]
-    assert backup < owner, "the backup is kept before anything is staged"
+    index = numbers(calls, "openat", having='/index"')[-1]
+    assert [i for i in syncs if i < backup], "what is backed up is on the disk"
+    assert backup < index < max(i for i in syncs if i < last), "and so is its name, in the index"
 
 
 @pytest.mark.parametrize("calls", ["attributes"], indirect=True)
