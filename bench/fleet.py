@@ -27,9 +27,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from sandboxes import Sandboxes, export, memory
 
@@ -78,14 +80,16 @@ class Publisher:
         return text
 
     def to_etcd(self) -> str:
-        """Publish in etcd, the signature first."""
+        """Publish in etcd, bundle and signature in one transaction."""
         text, content, signature = self.make()
-        for key, data in (("/web.minisig", signature.encode()), ("/web", content)):
-            subprocess.run(
-                ["etcdctl", "--endpoints", f"http://{_ETCD}", "put", key],
-                input=data, check=True, stdout=subprocess.DEVNULL,
-                env={**os.environ, "ETCDCTL_API": "3"},
-            )  # fmt: skip
+
+        def put(key: str, data: bytes) -> dict[str, Any]:
+            pair = {"key": key.encode(), "value": data}
+            return {"request_put": {name: b64encode(one).decode() for name, one in pair.items()}}
+
+        body = {"success": [put("/web", content), put("/web.minisig", signature.encode())]}
+        request = Request(f"http://{_ETCD}/v3/kv/txn", json.dumps(body).encode())
+        urlopen(request).close()  # noqa: S310  our own etcd
         return text
 
 
@@ -302,9 +306,9 @@ def main() -> None:
     add("--only", default="web,etcd")
     add("--plot", metavar="FILE", help="draw it (needs requirements-bench.txt)")
     options = parser.parse_args()
-    missing = [name for name in ("nginx", "etcd", "etcdctl") if not shutil.which(name)]
+    missing = [name for name in ("nginx", "etcd") if not shutil.which(name)]
     if missing:
-        sys.exit(f"needs {', '.join(missing)}: apt-get install nginx-light etcd-server etcd-client")
+        sys.exit(f"needs {', '.join(missing)}: apt-get install nginx-light etcd-server")
     engine = shutil.which("podman") or shutil.which("docker") or sys.exit("needs podman or docker")
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="converge-fleet-") as scratch:
