@@ -29,6 +29,7 @@ class Tool(NamedTuple):
     writes: bool = True  # it can make the files; else they are made by hand, and it only looks
     repairs: bool = True  # it sees a file whose content is not right
     forget: tuple[str, ...] = ()  # what is removed for a first run, beside the tree
+    again: bool = True  # it is run again when the files are there, too
 
 
 def content(path: str) -> str:
@@ -179,7 +180,7 @@ TOOLS = [
     Tool("minimal Python loop", python_loop, AGENT_PYTHON, writes=False, repairs=False),
     Tool("minimal C loop", c_loop, "/peers/loop", writes=False, repairs=False),
     Tool("converge", converge(), "/opt/converge/bin/converge", forget=_STATE),
-    Tool("converge, baked", converge(), "/opt/converge/bin/converge"),
+    Tool("converge, baked", converge(), "/opt/converge/bin/converge", repairs=False, again=False),
     Tool("converge --full", converge("--full"), "/opt/converge/bin/converge", forget=_STATE),
     Tool("CFEngine, content", cfengine_content, "/usr/bin/cf-agent"),
     Tool("CFEngine, copy_from", cfengine_copy, "/usr/bin/cf-agent"),

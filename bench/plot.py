@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 STRONG = ("converge", "minimal Python loop", "minimal C loop")
-LEFT_OUT = ("converge, baked",)  # in sync it is the same
 
 
 def draw(found: dict[str, Any], path: str) -> None:
@@ -19,7 +18,7 @@ def draw(found: dict[str, Any], path: str) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 5.5))
     names = dict.fromkeys(name for one in found.values() for name in one["in sync"])
     colours = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined,unused-ignore]
-    for number, name in enumerate(name for name in names if name not in LEFT_OUT):
+    for number, name in enumerate(names):
         points = [
             (int(count), one["in sync"][name]["ms"])
             for count, one in found.items()

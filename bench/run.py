@@ -98,7 +98,7 @@ def measured(engine: str, options: argparse.Namespace) -> dict[str, Any]:
     found["start"] = entrypoint(engine, image, options.runs)
     script = os.path.join(HERE, "resident.py")
     resident = (sys.executable, script, "--image", image, "--seconds=60", "--tries=20")
-    found["resident"] = call(*resident).splitlines()
+    found["resident"] = call(*resident).splitlines()[1:]  # without the image
     return found
 
 
