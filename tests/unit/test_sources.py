@@ -10,10 +10,10 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from converge import sources
-from converge.config import Settings
+from converge.config import Settings, is_remote
 from converge.errors import ConvergeError, UsageError
 from converge.fetch import FetchError
-from converge.sources import Source, SourceError, asking, is_remote
+from converge.sources import Source, SourceError, asking
 from converge.sources.oci import OciSource
 from converge.sources.web import WebSource
 from unit.web_server import Server, reply
