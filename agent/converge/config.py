@@ -113,6 +113,12 @@ def var_sources(
     return sources
 
 
+def is_remote(profile: str) -> bool:
+    """Tell whether a profile is a URL (converge.sources), not a path."""
+    scheme, colon, _ = profile.partition("://")
+    return bool(colon) and scheme.isidentifier()
+
+
 def parse_var(text: str) -> tuple[str, Any]:
     """Return name and value of `name=value`: JSON if it is that (a number, true, a list), or text.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from converge import cache, fingerprints, standing
+from converge.config import is_remote
 from converge.errors import ConvergeError, ProfileError
 from converge.record import Record
 
@@ -89,14 +90,14 @@ def check(settings: Settings, system: System, read: Read, unmet: list[Problem]) 
 
     `unmet` takes the assertions that do not hold here: they may where the profile is for.
     """
-    if "://" in settings.profile:
+    if is_remote(settings.profile):
         return _from_afar(settings, system, None, ask=True).catalog
     return compiled(settings, system, None, read, unmet)
 
 
 def place(settings: Settings, system: System, state: StateDirectory | None) -> tuple[str, Read]:
     """Return the path of the profile, of a URL that of what is in force, and how to read it."""
-    if "://" not in settings.profile:
+    if not is_remote(settings.profile):
         return settings.profile, trusted_read
     found = _from_afar(settings, system, state, ask=False).found
     assert found is not None  # noqa: S101  which it is from afar alone
@@ -123,7 +124,7 @@ def load(
     With `last_good` a profile that is wrong leaves the last catalog that was right in force; with
     `ask` the source of a profile from afar is asked for news.
     """
-    if "://" in settings.profile:
+    if is_remote(settings.profile):
         return _from_afar(settings, system, state, ask=ask)
     kept = _kept(settings, system, state, trusted_read)
     if kept is not None:

@@ -72,7 +72,7 @@ def options(flags: Mapping[str, Any], *, ready: int = -1, beside: int = 0) -> by
 
 
 def _watchable(profile: str) -> bool:
-    if "://" not in profile:
+    if not config.is_remote(profile):
         return False
     from converge import sources
 

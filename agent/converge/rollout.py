@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from converge import moments
 from converge.errors import UsageError
 from converge.record import Record
 
@@ -81,6 +81,6 @@ def _seconds(text: Any) -> float:
 
 def _moment(text: Any) -> float:
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        return moments.parse(text)
     except (TypeError, ValueError):
         raise UsageError(f"{text!r} is not a time such as 2027-01-31T00:00:00Z") from None

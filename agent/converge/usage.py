@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser that raises for wrong usage: the exit code is 1, as for all that could not run."""
 
     def error(self, message: str) -> NoReturn:
@@ -32,9 +32,9 @@ def parser(
     epilog: str,
 ) -> argparse.ArgumentParser:
     """Return the parser of the whole command line; the tables are those of converge.cli."""
-    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     options(partial(_add, common))  # that every command takes, before or after its name
-    top = _Parser(
+    top = Parser(
         prog="converge",
         parents=[common],
         epilog=epilog,

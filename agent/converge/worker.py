@@ -13,7 +13,7 @@ import sys
 import time
 
 from converge import logline, stopping
-from converge.config import Settings
+from converge.config import Settings, is_remote
 from converge.daemon import kernel, watches
 from converge.errors import ConvergeError
 from converge.watching import Watching, steps
@@ -152,7 +152,7 @@ def profile_watches(profile: str, began: int, files: Iterable[str] = ()) -> list
             changed = 0
         return -1 if began <= changed <= now else prints.of(path)
 
-    if "://" in profile:
+    if is_remote(profile):
         return []  # nothing of it is on this machine
     found = {step for path in {profile, *files} for step in steps(path)}
     return [f"{watches.PROFILE} {number(step)} {step}" for step in sorted(found)]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from converge import config, kinds, protect
 from converge.adoption import fallback, writing
@@ -15,8 +14,10 @@ from converge.declared import Asked
 from converge.errors import UsageError
 from converge.system import System
 from converge.textdiff import escaped
+from converge.usage import Parser
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from converge.declared import Declared
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 _OF_IMAGE = ("package", "group", "user", "file")
 _EPILOG = "exit codes: 0 all of it is declared; 1 something that was named is not, and why is told"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"see `{self.prog} --help`")
 
 
 def main(words: Sequence[str]) -> int:
@@ -97,7 +93,7 @@ def _count(found: Sequence[Declared]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `converge adopt`."""
-    top = _Parser(
+    top = Parser(
         prog="converge adopt", epilog=_EPILOG,
         description="Write what is there as a profile. Nothing is changed, no secret is written.",
     )  # fmt: skip

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from converge import output_file
+from converge import moments, output_file
 from converge.bundle import check, keyring, minisign, packing, statement
 from converge.errors import ConvergeError, UsageError
+from converge.usage import Parser
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 _UNITS = {"h": 3600, "d": 86400, "w": 604800}
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"see `{self.prog} --help`")
 
 
 def main(words: Sequence[str]) -> int:
@@ -35,7 +31,7 @@ def main(words: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `converge bundle`."""
-    top = _Parser(prog="converge bundle", description="Make, sign and verify bundles of profiles.")
+    top = Parser(prog="converge bundle", description="Make, sign and verify bundles of profiles.")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for action, text, arguments in _COMMANDS:
         made = commands.add_parser(action.__name__, help=text, description=text)
@@ -149,9 +145,7 @@ def _moment(text: str) -> str:
     found = re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", text)
     if not found:
         return text
-    return time.strftime(
-        "%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + int(found[1]) * _UNITS[found[2]])
-    )
+    return moments.text(time.time() + int(found[1]) * _UNITS[found[2]])
 
 
 def _password(options: argparse.Namespace) -> bytes:

@@ -10,16 +10,14 @@ Update Framework, https://theupdateframework.github.io/specification/latest/, 5.
 from __future__ import annotations
 
 import re
-import time
-from datetime import UTC, datetime
 
+from converge import moments
 from converge.bundle.minisign import SignatureError
 from converge.record import Record
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _WORD = re.compile(r"([a-z]+)=(\S+)")
 _MOST_SEQUENCE = (1 << 63) - 1
-_FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Statement(Record):
@@ -30,7 +28,7 @@ class Statement(Record):
     expires: int
 
     def __str__(self) -> str:
-        when = time.strftime(_FORM, time.gmtime(self.expires))
+        when = moments.text(self.expires)
         return f"name={self.name} sequence={self.sequence} expires={when}"
 
 
@@ -56,9 +54,9 @@ def statement(name: str, sequence: str, expires: str) -> Statement:
     if not re.fullmatch(r"[0-9]{1,19}", sequence) or int(sequence) > _MOST_SEQUENCE:
         raise SignatureError(f"the sequence {sequence[:30]!r} is not a whole number below 2^63")
     try:
-        when = datetime.strptime(expires, _FORM).replace(tzinfo=UTC)
+        when = moments.parse(expires)
     except ValueError:
         raise SignatureError(
             f"the expiry {expires[:30]!r} is not a time such as 2027-01-31T00:00:00Z"
         ) from None
-    return Statement(name=name, sequence=int(sequence), expires=int(when.timestamp()))
+    return Statement(name=name, sequence=int(sequence), expires=int(when))

@@ -18,12 +18,35 @@ _PIECE = 1 << 16  # bytes that are read at once
 _PIPE = 1 << 20  # bytes that a pipe holds at most, when the worker has ended
 # Not by -m, whose runpy costs 3 ms.
 _WORKER = "from converge.worker import main; main()"
-_RESULT = 3  # descriptor of a worker's result
+_PIPE_FD = 3  # a child's descriptor of the pipe between us
 
 
 def now() -> float:
     """Return CLOCK_BOOTTIME, which counts suspended time too and never jumps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def spawn(options: Options, code: str, words: tuple[str, ...], pipe: int) -> int:
+    """Start a Python of our own that runs `code`, in a process group of its own; return its id.
+
+    Its stdin holds what it is to do (verb, reason, our id, more words) and the settings, its stdout
+    is our stderr, and its descriptor 3 is `pipe`. Raises OSError (EAGAIN: too many processes).
+    """
+    verb, reason, *more = words
+    head = "\0".join((verb, reason, str(os.getpid()), *more)).encode(errors="surrogateescape")
+    request = memory_file(b"%d\n" % len(head) + head + options.blob)
+    try:
+        return os.posix_spawn(
+            options.program, [options.program, "-I", "-c", code], os.environ,
+            setpgroup=0, setsigmask=(),
+            setsigdef=(kernel.SIGTERM, kernel.SIGINT, kernel.SIGHUP, kernel.SIGUSR1, 13),
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, request, 0), (os.POSIX_SPAWN_DUP2, 2, 1),
+                (os.POSIX_SPAWN_DUP2, pipe, _PIPE_FD),
+            ],
+        )  # fmt: skip
+    finally:
+        os.close(request)
 
 
 class Child:
@@ -39,29 +62,15 @@ class Child:
         self.asked_to_stop = self.killed = self.late = False
         self.trouble = ""  # with its result
         self._words = bytearray()
-        lines = [verb, reason, str(os.getpid()), *paths]
-        head = "\0".join(lines).encode(errors="surrogateescape")
         self.result, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        request = -1
-        argv = [options.program, "-I", "-c", _WORKER]
         try:
-            request = memory_file(b"%d\n" % len(head) + head + options.blob)
             os.set_blocking(write, True)
-            self.pid = os.posix_spawn(
-                argv[0], argv, os.environ, setpgroup=0, setsigmask=(),
-                setsigdef=(kernel.SIGTERM, kernel.SIGINT, kernel.SIGHUP, kernel.SIGUSR1, 13),
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, request, 0), (os.POSIX_SPAWN_DUP2, 2, 1),
-                    (os.POSIX_SPAWN_DUP2, write, _RESULT),
-                ],
-            )  # fmt: skip
+            self.pid = spawn(options, _WORKER, (verb, reason, *paths), write)
         except BaseException:
             os.close(self.result)
             raise
         finally:
             os.close(write)
-            if request >= 0:
-                os.close(request)
 
     def read(self) -> bool:
         """Take in a part of what it has said; return whether there was any.

@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 
 from converge.daemon import kernel, timer
-from converge.daemon.child import now
-from converge.daemon.options import Options, memory_file
+from converge.daemon.child import now, spawn
 
 TYPE_CHECKING = False  # typing costs a megabyte that would be held for ever
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from converge.daemon.options import Options
+
 _WATCHER = "from converge.sources.watcher import main; raise SystemExit(main())"
 _HASTE = 2.0  # seconds
 _LONGEST_PAUSE = 300.0
-_LIFE = 3  # the watcher's descriptor of the other end
 
 
 class Watcher:
@@ -42,27 +42,16 @@ class Watcher:
         moment = self.next_moment(options)
         if moment is None or now() < moment:
             return
-        head = f"watch\0\0{os.getpid()}".encode()
-        request = life = -1
+        life = -1
         self._began = now()
         try:
             life, self._life = os.pipe2(os.O_CLOEXEC)
-            request = memory_file(b"%d\n" % len(head) + head + options.blob)
-            self.pid = os.posix_spawn(
-                options.program, [options.program, "-I", "-c", _WATCHER], os.environ,
-                setpgroup=0, setsigmask=(),
-                setsigdef=(kernel.SIGTERM, kernel.SIGINT, kernel.SIGHUP, kernel.SIGUSR1, 13),
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, request, 0), (os.POSIX_SPAWN_DUP2, 2, 1),
-                    (os.POSIX_SPAWN_DUP2, life, _LIFE),
-                ],
-            )  # fmt: skip
+            self.pid = spawn(options, _WATCHER, ("watch", ""), life)
         except OSError:
             self._failed(options)
         finally:
-            for fd in (request, life):
-                if fd >= 0:
-                    os.close(fd)
+            if life >= 0:
+                os.close(life)
 
     def ended(self, status: int, options: Options) -> bool:
         """Take in that it has ended; return whether it brought news."""

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from converge import config, output_file
-from converge.errors import UsageError
 from converge.fleet import members, reading
+from converge.usage import Parser
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 _MOST_SHOWN = 40
 _EPILOG = "exit codes: 0 all converged, drifting or waiting; 1 could not be read; 4 some are not"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"see `{self.prog} --help`")
 
 
 def main(words: Sequence[str]) -> int:
@@ -49,7 +44,7 @@ def main(words: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `converge fleet`."""
-    top = _Parser(
+    top = Parser(
         prog="converge fleet", epilog=_EPILOG,
         description="Show who is converged, stale, failed or drifting.",
     )  # fmt: skip

@@ -76,12 +76,6 @@ class Source(ABC):
         raise NotImplementedError
 
 
-def is_remote(profile: str) -> bool:
-    """Tell whether a profile is a URL, not a path."""
-    scheme, colon, _ = profile.partition("://")
-    return bool(colon) and scheme.isidentifier()
-
-
 def load(url: str) -> type[Source]:
     """Return the class for a URL's scheme. Raises UsageError if there is none."""
     from importlib import import_module
