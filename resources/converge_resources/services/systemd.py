@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from converge.errors import ApplyError
 from converge.provider import Unmanageable
 from converge_resources.services import RUNNING, STARTING, STOPPED, STOPPING, Found, Manager
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 
 _BOOTED = "/run/systemd/system"  # sd_booted(3)
 _SUFFIXES = (".service", ".socket", ".timer", ".path", ".target", ".mount")
-_PROPERTIES = "--property=LoadState,ActiveState,MainPID,NeedDaemonReload"
+_PROPERTIES = "--property=LoadState,ActiveState,MainPID,NeedDaemonReload,Type"
+# Units of these types are active once their process is there: it may end at once (systemd.service(5)).
+_UNTOLD = ("simple", "exec", "idle")
+_STAYS = 1  # second
 _STATES = {
     "active": RUNNING, "reloading": RUNNING, "refreshing": RUNNING, "activating": STARTING,
     "deactivating": STOPPING,
@@ -57,6 +62,7 @@ class Systemd(Manager):
         if told.get("LoadState") == "not-found" or told.get("NeedDaemonReload") == "yes":
             system.run([self._program(), "daemon-reload"]).check()
         self._control("start", spec, system)
+        self._stays(spec)
 
     def stop(self, spec: ServiceSpec, system: System) -> None:
         """Stop it."""
@@ -65,10 +71,28 @@ class Systemd(Manager):
     def restart(self, spec: ServiceSpec, system: System) -> None:
         """Restart it."""
         self._control("restart", spec, system)
+        self._stays(spec)
 
     def _control(self, verb: str, spec: ServiceSpec, system: System) -> None:
         argv = [self._program(), "--no-ask-password", verb, "--", _unit(spec)]
         system.run(argv, timeout=spec.timeout).check()
+
+    def _stays(self, spec: ServiceSpec) -> None:
+        """Tell a process that ends as soon as it is started from a service that runs."""
+        began = self._ask_again(spec)
+        if began.get("Type") not in _UNTOLD or began.get("ActiveState") == "inactive":
+            return  # the type tells when it is ready, or a condition kept it from being started
+        time.sleep(_STAYS)
+        now = self._ask_again(spec)
+        if (now.get("ActiveState"), now.get("MainPID")) != ("active", began.get("MainPID")):
+            raise ApplyError(
+                f"{_unit(spec)} ended within a second of its start",
+                f"see journalctl -u {_unit(spec)}",
+            )
+
+    def _ask_again(self, spec: ServiceSpec) -> Mapping[str, str]:
+        self._told.clear()
+        return self._ask([_unit(spec)])[0]
 
     def _program(self) -> str:
         program = self.system.which("systemctl")
