@@ -253,7 +253,7 @@ def test_f46_a_server_that_is_good_and_bad_by_turns(running):
 
 
 # So many that chance moves the peak of a second by little.
-AGENTS, INTERVAL = 100_000, 1800.0
+AGENTS, INTERVAL = 300_000, 1800.0
 
 
 def requests(outage, failing):
@@ -275,16 +275,16 @@ def requests(outage, failing):
 
 
 @pytest.mark.parametrize(
-    ("failing", "most"),
-    [(False, 3), (True, 6)],  # new containers, all of which wait for their first profile
+    "failing",
+    [False, True],  # True: new containers, all of which wait for their first profile
     ids=["with-last-good", "without"],
 )
-def test_f47_a_fleet_after_an_outage_of_ten_minutes(failing, most):
+def test_f47_a_fleet_after_an_outage_of_ten_minutes(failing):
     seconds = requests(600.0, failing)
     span = range(int(INTERVAL))
     mean = sum(seconds[s] for s in span) / len(span)
     peak = max(seconds[s] for s in span)
-    assert peak <= most * mean, (peak, mean)
+    assert peak <= 3 * mean, (peak, mean)
 
 
 def test_the_deadline_is_that_of_the_promise():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from converge.config import Settings
-from converge.daemon.timer import FIRST_PAUSE, due
+from converge.daemon.timer import FIRST_PAUSE, GROWTH, due
 from converge.resident import share
 
 INTERVAL = 1800.0
@@ -33,7 +33,7 @@ def test_after_a_suspend_of_days_there_is_one_run():
 @pytest.mark.parametrize("failures", [1, 2, 5, 1000])
 def test_back_off_has_full_jitter_and_an_end(failures):
     waits = [due(50.0, INTERVAL, 0.5, failures) - 50.0 for _ in range(300)]
-    longest = min(INTERVAL, FIRST_PAUSE * 2.0 ** min(failures - 1, 20))
+    longest = min(INTERVAL, FIRST_PAUSE * GROWTH ** min(failures - 1, 20))
     assert 0 < min(waits) < longest / 4
     assert longest * 3 / 4 < max(waits) <= longest
 

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 
-FIRST_PAUSE = 15.0  # seconds: the longest wait after the first failure; it doubles
-_MOST_DOUBLINGS = 20
+FIRST_PAUSE = 15.0  # seconds: the longest wait after the first failure
+# Times as long after each further one: a few quick tries help against what passes; then what failed
+# together, as its source was away, is spread as wide as the splay would, and does not come back at once.
+GROWTH = 12.0
+_MOST_STEPS = 20
 _TOO_SOON = 0.1  # of the interval: a slot that follows a run so closely is left out
 
 
 def due(now: float, interval: float, splay: float, failures: int) -> float:
     """Return when the run after this moment is due. `splay` is 0 to 1, or negative for none."""
     if failures:
-        longest = min(interval, FIRST_PAUSE * 2.0 ** min(failures - 1, _MOST_DOUBLINGS))
+        longest = min(interval, FIRST_PAUSE * GROWTH ** min(failures - 1, _MOST_STEPS))
         return now + longest * chance()
     if splay < 0:
         return now + interval
