@@ -96,13 +96,14 @@ def obtain(settings: Settings, state: StateDirectory | None, *, ask: bool = True
     """
     source = sources.load(settings.profile)(settings.profile, settings)
     name = settings.bundle_name or source.name
-    memory = memories.load(state, name, settings.profile)
+    kept = memories.load(state, name, settings.profile)
     intake = Intake(settings, state)
-    memory = intake.check(memory)
+    memory = intake.check(kept)
     if ask or memory.current is None:
         memory = intake.ask(source, memory)
     memory = intake.advance(memory)
-    intake.save(memory)
+    if memory != kept:
+        intake.save(memory)
     if memory.current is None:
         raise ConvergeError(
             f"{settings.profile}: {memory.error or memory.waits or 'there is nothing'}",
@@ -118,11 +119,14 @@ def conclude(
 ) -> InForce | None:
     """Take in how a whole run with `found` ended: empty `trouble` proves it.
 
-    A bundle whose first run fails, where the one before ran well (`was_good`), is refused for good;
-    what comes back is what is to be run instead.
+    Called under the source's lock: another run may have taken a newer bundle since, which this run
+    says nothing of. A bundle whose first run fails, where the one before ran well (`was_good`), is
+    refused for good; what comes back is what is to be run instead.
     """
-    memory = found.memory
-    if memory.proven or memory.current is None:
+    if found.memory.proven or found.memory.current is None:
+        return None
+    memory = memories.load(state, found.memory.name, found.memory.url) if state else found.memory
+    if memory.proven or memory.current != found.memory.current:
         return None
     if not trouble:
         memories.save(state, memory.replace(proven=True))

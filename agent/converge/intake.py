@@ -84,11 +84,12 @@ class Intake:
                 memory = memory.replace(last_tag=fetched.tag)
                 memory = self._take_in(memory, fetched, now)
         except ConvergeError as error:
+            pause = _pause(error)
             return memory.replace(
-                error=str(error), stale_since=memory.stale_since or now, checked=now,
-                not_before=now + _pause(error),
+                error=str(error), stale_since=memory.stale_since or now,
+                not_before=now + pause if pause else 0.0,
             )  # fmt: skip
-        return memory.replace(error="", stale_since=0.0, checked=now, not_before=0.0)
+        return memory.replace(error="", stale_since=0.0, not_before=0.0)
 
     def _take_in(self, memory: Memory, fetched: Fetched, now: float) -> Memory:
         """Believe a bundle, or raise SignatureError or BundleError."""

@@ -14,6 +14,7 @@ from converge.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from converge.catalog import Catalog
@@ -145,13 +146,10 @@ def _from_afar(
     settings: Settings, system: System, state: StateDirectory | None, *, ask: bool
 ) -> Loaded:
     """Return the catalog of the bundle in force; one that does not compile is refused."""
-    from contextlib import nullcontext
-
-    from converge import in_force, lock
+    from converge import in_force
 
     writes = state is not None and not state.is_read_only
-    folder = os.path.join(state.path, "source") if state and writes else ""
-    with lock.hold(folder, _PATIENCE) if folder else nullcontext():
+    with _asking(state):
         found = in_force.obtain(settings, state, ask=ask)
         try:
             return of_bundle(settings, system, state, found)
@@ -161,6 +159,17 @@ def _from_afar(
                 raise
             said = f"{error}\nthis bundle is refused; the last good one stays in force"
             return of_bundle(settings, system, state, back).replace(error=said)
+
+
+def _asking(state: StateDirectory | None) -> AbstractContextManager[None]:
+    """Hold the lock of what is remembered of the source, unless nothing may be written."""
+    from contextlib import nullcontext
+
+    from converge import lock
+
+    if state is None or state.is_read_only:
+        return nullcontext()
+    return lock.hold(os.path.join(state.path, "source"), _PATIENCE)
 
 
 def of_bundle(
@@ -191,9 +200,12 @@ def conclude(
         return None
     from converge import in_force
 
+    if loaded.found.memory.proven:
+        return None
     troubled = [entry["id"] for entry in report["resources"] if entry["fatal"]]
     trouble = f"run {report['id']} failed: {', '.join(troubled)}" if troubled else ""
-    back = in_force.conclude(state, loaded.found, trouble, was_good=was_good)
+    with _asking(state):
+        back = in_force.conclude(state, loaded.found, trouble, was_good=was_good)
     if back is None:
         return None
     said = f"{trouble}\nthis bundle is refused; the last good one is in force again"

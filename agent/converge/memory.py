@@ -52,7 +52,6 @@ class Memory(Record):
     refused: Mapping[str, str] = {}  # digest → why
     error: str = ""
     stale_since: float = 0.0
-    checked: float = 0.0
     not_before: float = 0.0  # the source has asked to be left alone until then
 
     def dump(self) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def _memory(found: Any) -> Memory | None:
     if not isinstance(found, dict) or found.get("version") != _VERSION:
         return None
     try:
-        plain = {name: value for name, value in found.items() if name != "version"}
+        plain = {name: found[name] for name in Memory.field_names if name in found}
         for name in ("current", "previous", "waiting"):
             plain[name] = Entry(**plain[name]) if plain[name] else None
         return Memory(**{**plain, "seen": Seen(**plain["seen"])})

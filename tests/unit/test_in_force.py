@@ -350,3 +350,42 @@ def test_status_tells_of_it(place):
     assert "bundle web, sequence 1, from hand://somewhere/web.tar.gz" in told
     assert "stale for 0.0 h: no route to host" in told
     assert "refused " in told
+
+
+def test_without_news_nothing_is_written(place):
+    offer(place, "one", 1)
+    once(place)
+    file = place / "state" / memory.NAME
+    before = file.stat()
+    once(place)
+    assert file.stat().st_ino == before.st_ino
+    Hand.now = SourceError("away")
+    once(place)
+    away = file.stat()
+    assert away.st_ino != before.st_ino, "it is stale now"
+    once(place)
+    assert file.stat().st_ino == away.st_ino
+
+
+def test_a_run_says_nothing_of_a_newer_bundle_that_came_meanwhile(place):
+    offer(place, "one", 1)
+    once(place)
+    store = state.find(str(place / "state"))
+    offer(place, "two", 2)
+    old = in_force.obtain(settings(place), store)
+    offer(place, "three", 3)
+    in_force.obtain(settings(place), store)
+    assert in_force.conclude(store, old, "it failed", was_good=True) is None
+    kept = memory.load(store, "web", settings(place).profile)
+    assert (kept.current.sequence, kept.refused) == (3, {})
+
+
+def test_a_memory_of_another_version_of_the_agent_is_not_forgotten(place):
+    offer(place, "one", 5)
+    once(place)
+    store = state.find(str(place / "state"))
+    kept = store.read_json(memory.NAME)
+    del kept["waits"]
+    store.write_json(memory.NAME, {**kept, "new": 1})
+    offer(place, "old", 4)
+    assert "sequence" in once(place)["bundle"]["error"], "else it could be rolled back"
