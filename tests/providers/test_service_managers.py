@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import pytest
@@ -291,6 +292,7 @@ class TestSystemd:
     def _service(self, proc):
         (proc.root / "run/systemd/system").mkdir(parents=True)
         self.states = {"web.service": ("loaded", "inactive", "no")}
+        self.pids = itertools.repeat(50)
         proc.add(50, ["web"])
 
         def systemctl(argv, stdin):
@@ -310,8 +312,9 @@ class TestSystemd:
 
     def block(self, unit):
         load, active, reload = self.states.get(unit, ("not-found", "inactive", "no"))
-        pid = f"MainPID={50 if active == 'active' else 0}\n" if unit.endswith(".service") else ""
-        return f"{pid}LoadState={load}\nActiveState={active}\nNeedDaemonReload={reload}\n"
+        pid = next(self.pids) if active == "active" else 0
+        service = f"Type=simple\nMainPID={pid}\n" if unit.endswith(".service") else ""
+        return f"{service}LoadState={load}\nActiveState={active}\nNeedDaemonReload={reload}\n"
 
     @pytest.mark.parametrize(
         ("state", "status"),
@@ -324,9 +327,18 @@ class TestSystemd:
         self.states["web.service"] = ("loaded", state, "no")
         assert find(provider, system, spec_of()) == status
 
+    @pytest.fixture(autouse=True)
+    def _at_once(self, monkeypatch):
+        monkeypatch.setattr("converge_resources.services.systemd._STAYS", 0)
+
+    def test_one_that_ends_at_once_has_failed(self, provider, system):
+        self.pids = iter([50, 51])  # Restart=always
+        with pytest.raises(BatchError, match=r"web\.service ended within a second of its start"):
+            converge(provider, [spec_of(manager="systemd")], system)
+
     def test_start_and_stop(self, provider, system):
         assert converge(provider, [spec_of()], system) == []
-        assert system.ran[-2][1:] == ("--no-ask-password", "start", "--", "web.service")
+        assert ("--no-ask-password", "start", "--", "web.service") in [a[1:] for a in system.ran]
         assert not any("daemon-reload" in argv for argv in system.ran)
         assert converge(provider, [spec_of(state="stopped")], system) == []
 
