@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from converge import kinds, reference
+from converge import kinds
+from converge.language import reference
 
 PAGES = Path(__file__).resolve().parent / "kinds"
 BEGIN = "<!-- From the kind's own description, by `make docs`. -->\n"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 
-from converge import __version__, cache, metrics, outcome, standing
-from converge.image import NAME, VERSION, paths_of
+from converge import __version__, outcome
+from converge.reports import metrics
+from converge.state import cache, standing
+from converge.state.image import NAME, VERSION, paths_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from converge.catalog import Catalog
     from converge.engine import Run
-    from converge.state import StateDirectory
+    from converge.state.directory import StateDirectory
     from converge.system import System
 
 _OF_RUNS = (standing.NAME, metrics.NAME, metrics.TEXT_NAME, "report.json")

@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(error, as_json="--json" in words)
         return 1
     except BrokenPipeError:
-        from converge.output import silence
+        from converge.reports.output import silence
 
         silence(sys.stdout)
         return 0

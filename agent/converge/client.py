@@ -5,8 +5,8 @@ from __future__ import annotations
 import _socket  # socket.py costs 3 ms of every health check
 import os
 
-from converge import private
 from converge.errors import ConvergeError, UsageError
+from converge.state import private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 
 from converge import stopping
 from converge.errors import ConvergeError, MissingError, Problem, ProfileError, UsageError
-from converge.output import Painter, print_report
+from converge.reports.output import Painter, print_report
 from converge.textdiff import escaped
 
 TYPE_CHECKING = False
@@ -93,7 +93,7 @@ def _read(path: str) -> tuple[str, bytes]:
 def schema(_settings: Settings) -> int:
     """Print the JSON schema of the profile language, plug-ins included."""
     from converge import kinds as all_kinds
-    from converge.schema import profile_schema
+    from converge.language.schema import profile_schema
 
     _print_json(profile_schema(all_kinds.names()))
     return 0
@@ -101,7 +101,7 @@ def schema(_settings: Settings) -> int:
 
 def kinds(settings: Settings, kind: str | None) -> int:
     """List the kinds, or describe the attributes of one."""
-    from converge import reference
+    from converge.language import reference
 
     if settings.json:
         _print_json(reference.plain(kind))
@@ -115,7 +115,8 @@ def facts(settings: Settings) -> int:
 
     Custom facts that cannot be had are told on stderr: exit 1.
     """
-    from converge import facts_text, loading
+    from converge import loading
+    from converge.facts import text as facts_text
     from converge.system import System
 
     asked = loading.facts_of(settings, System(settings.root))
@@ -132,7 +133,7 @@ def facts(settings: Settings) -> int:
 
 def status(settings: Settings) -> int:
     """Show the last run, the next, and what stands unresolved. Exit 1 if there was no run."""
-    from converge import standing_text
+    from converge.reports import standing_text
 
     found = standing_text.gather(settings)
     if settings.json:
@@ -154,7 +155,7 @@ def health(settings: Settings, *, start_only: bool = False) -> int:
 def trigger(settings: Settings, *, wait: bool) -> int:
     """Ask the resident agent for a run now; with `wait` print its report and take its exit code."""
     from converge import client
-    from converge import state as states
+    from converge.state import directory as states
 
     reply = client.ask(settings, "trigger wait" if wait else "trigger", wait=wait)
     if not wait:
@@ -194,7 +195,8 @@ def resume(settings: Settings) -> int:
 
 def explain(settings: Settings, resource: str, attribute: str | None = None) -> int:
     """Tell where a resource, one of its attributes or a var comes from, and how it is now."""
-    from converge import explanation, explanation_text
+    from converge.explain import explanation
+    from converge.explain import text as explanation_text
 
     painter = Painter(settings.color, sys.stdout)
     kind, _, name = resource.partition(":")

@@ -144,7 +144,8 @@ def _no_number(word: str) -> None:
 def _from_file(file: str) -> tuple[dict[str, Any], list[Problem]]:
     if not os.path.lexists(file):
         return {}, []
-    from converge import trust, yamlfile
+    from converge.files import trust
+    from converge.language import yamlfile
 
     real, text = trust.read(file)
     document = yamlfile.load(text, real)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from converge.catalog import Catalog
-    from converge.fingerprints import Fingerprints
     from converge.kinds import AnyProvider
     from converge.notifications import Notifications
     from converge.outcome import Outcome
     from converge.provider import Change
+    from converge.state.fingerprints import Fingerprints
     from converge.system import System
 
 _PASSES = 2  # what a later resource undid is put right once more

@@ -1,6 +1,6 @@
 """`converge health`: converged, lately, and nothing unresolved? Made to be asked every few seconds.
 
-So it imports little, and reads what the last run left (converge.standing) and what the resident
+So it imports little, and reads what the last run left (converge.state.standing) and what the resident
 agent says of itself.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from converge import client, standing
-from converge import state as states
+from converge import client
 from converge.errors import ConvergeError
+from converge.state import directory as states
+from converge.state import standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

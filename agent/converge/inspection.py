@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from converge.catalog import Catalog, Resource
-    from converge.fingerprints import Fingerprints
     from converge.kinds import AnyProvider
     from converge.outcome import Outcome
+    from converge.state.fingerprints import Fingerprints
     from converge.system import ReadOnlySystem
 
 
@@ -108,7 +108,7 @@ class Inspection:
 
     def _in_image(self, items: list[Item], system: ReadOnlySystem) -> list[Item]:
         """Return the items of a build that are part of the image; the outcome of others is settled."""
-        from converge import image
+        from converge.state import image
 
         away = image.on_mounts(items, system)
         self.outcomes |= away

@@ -1,30 +1,30 @@
 """The catalog of a run: the kept one if it is still right, else compiled now, else the last good one.
 
-A profile that is a URL is what is in force of it (converge.in_force), asked for first.
+A profile that is a URL is what is in force of it (converge.bundle.in_force), asked for first.
 """
 
 from __future__ import annotations
 
 import os
 
-from converge import cache, fingerprints, standing
 from converge.config import is_remote
 from converge.errors import ConvergeError, ProfileError
 from converge.record import Record
+from converge.state import cache, fingerprints, standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
+    from converge.bundle.in_force import InForce
     from converge.catalog import Catalog
     from converge.config import Settings
     from converge.errors import Problem
     from converge.facts import Facts
-    from converge.fingerprints import Fingerprints
-    from converge.in_force import InForce
-    from converge.profile import Read
-    from converge.state import StateDirectory
+    from converge.language.profile import Read
+    from converge.state.directory import StateDirectory
+    from converge.state.fingerprints import Fingerprints
     from converge.system import System
 
 READ_LIMIT = 64 << 20  # bytes of one file of a profile's folder
@@ -69,8 +69,8 @@ def compiled(
 
     `unmet` takes the assertions that do not hold here, which otherwise are problems.
     """
-    from converge import profile, protect
-    from converge.compile import compile_profile
+    from converge.language import profile, protect
+    from converge.language.compile import compile_profile
 
     facts = facts_of(settings, system)
     loaded = profile.load(settings.profile, read)
@@ -107,7 +107,7 @@ def place(settings: Settings, system: System, state: StateDirectory | None) -> t
 
 def trusted_read(path: str) -> tuple[str, bytes]:
     """Read a file that nobody but root or the agent's own user could change."""
-    from converge import trust
+    from converge.files import trust
 
     return trust.read(path, READ_LIMIT)
 
@@ -146,7 +146,7 @@ def _from_afar(
     settings: Settings, system: System, state: StateDirectory | None, *, ask: bool
 ) -> Loaded:
     """Return the catalog of the bundle in force; one that does not compile is refused."""
-    from converge import in_force
+    from converge.bundle import in_force
 
     writes = state is not None and not state.is_read_only
     with _asking(state):
@@ -165,7 +165,7 @@ def _asking(state: StateDirectory | None) -> AbstractContextManager[None]:
     """Hold the lock of what is remembered of the source, unless nothing may be written."""
     from contextlib import nullcontext
 
-    from converge import lock
+    from converge.state import lock
 
     if state is None or state.is_read_only:
         return nullcontext()
@@ -198,7 +198,7 @@ def conclude(
     """Judge a new bundle by its first whole run; return what to run instead if it is refused."""
     if loaded.found is None or report["partial"] or state is None:
         return None
-    from converge import in_force
+    from converge.bundle import in_force
 
     if loaded.found.memory.proven:
         return None

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from converge.state import StateDirectory
+    from converge.state.directory import StateDirectory
 
 
 class Notifications:

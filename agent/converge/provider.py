@@ -38,7 +38,7 @@ class Spec(Record):
     """What a profile declares of one resource. Subclass it per kind and annotate the attributes.
 
     Annotations are strings (`from __future__ import annotations`) that pydantic reads only when a
-    profile is validated (converge.models); they may use any name of `converge.fields`, imported
+    profile is validated (converge.language.models); they may use any name of `converge.fields`, imported
     under TYPE_CHECKING. Values are plain data: str, int, float, bool, None, list, dict. A field of
     the type `Secret` is a text, or until a run fills it in (converge.secrets) a reference, a dict.
     """
@@ -167,7 +167,7 @@ class Provider(ABC, Generic[S, T]):
     def rests_on(self, spec: S) -> Iterable[str] | None:
         """MAY be overridden. Return the paths by whose stat(2) a change of all that is read shows.
 
-        While they look as they did, what was right is not read again (converge.fingerprints). Of a
+        While they look as they did, what was right is not read again (converge.state.fingerprints). Of a
         directory only its owner and mode count, with a slash at the end also which names are in it.
         None (the default): it is read in every run, as it has to be if it recurs. Pure.
         """

@@ -10,16 +10,17 @@ import errno
 import os
 import stat
 
-from converge import mounts, process
+from converge import mounts
 from converge.errors import CannotManageError
-from converge.paths import Paths
-from converge.regular import READ_LIMIT, READING, read_all
+from converge.files.paths import Paths
+from converge.files.regular import READ_LIMIT, READING, read_all
+from converge.programs import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from converge.notes import Notes
+    from converge.state.notes import Notes
 
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
@@ -50,7 +51,7 @@ class ReadOnlySystem:
     def notes(self) -> Notes:
         """What kinds remember of their resources; found when it is first asked for."""
         if self._notes is None:
-            from converge.notes import Notes
+            from converge.state.notes import Notes
 
             self._notes = self._find_notes() if self._find_notes else Notes()
         return self._notes

@@ -42,8 +42,8 @@ def become(flags: Mapping[str, Any], *, ready: int = -1, beside: int = 0) -> NoR
 
 def options(flags: Mapping[str, Any], *, ready: int = -1, beside: int = 0) -> bytes:
     """Return the supervisor's options for flags (as converge.config.load takes them)."""
-    from converge import lock
-    from converge import state as states
+    from converge.state import directory as states
+    from converge.state import lock
 
     settings = config.load(flags, os.environ)
     state = states.find(settings.state_dir, settings.root)
@@ -83,7 +83,7 @@ def share(settings: Settings) -> float:
     """Return the place of this container's slot in the interval, 0 to 1, the same at each start."""
     import hashlib
 
-    from converge.identity import identity
+    from converge.bundle.identity import identity
 
     digest = hashlib.sha256(identity(settings.root).encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

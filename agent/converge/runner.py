@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-from converge import cache, fingerprints, loading, metrics, standing
+from converge import loading
 from converge.engine import Run
 from converge.errors import ConvergeError
 from converge.notifications import Notifications
-from converge.output import Progress
 from converge.record import Record
-from converge.report import Stopwatch, make
+from converge.reports import metrics
+from converge.reports.output import Progress
+from converge.reports.report import Stopwatch, make
+from converge.state import cache, fingerprints, standing
 from converge.system import System
 from converge.textdiff import masked
 
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 
     from converge.catalog import Catalog
     from converge.config import Settings
-    from converge.fingerprints import Fingerprints
     from converge.inspection import Item
     from converge.loading import Loaded
-    from converge.state import StateDirectory
+    from converge.state.directory import StateDirectory
+    from converge.state.fingerprints import Fingerprints
 
 
 class Asked(Record):
@@ -44,7 +46,7 @@ class Asked(Record):
 
 def dry_run(settings: Settings) -> dict[str, Any]:
     """Return the report of a run that changes nothing and writes nothing, not even a state file."""
-    from converge import state as states
+    from converge.state import directory as states
 
     watch = Stopwatch()
     settings = settings.replace(phase=settings.phase or Asked.phase)
@@ -65,8 +67,8 @@ def dry_run(settings: Settings) -> dict[str, Any]:
 
 def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
     """Converge once and return the report. Raises ConvergeError if nothing could be done."""
-    from converge import lock
-    from converge import state as states
+    from converge.state import directory as states
+    from converge.state import lock
 
     watch, asked = Stopwatch(), asked or Asked()
     settings = settings.replace(phase=settings.phase or asked.phase)
@@ -79,7 +81,7 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
         if state:
             stores = {"backups": state.backups, "journal": state.journal}
             if settings.phase == "bake":
-                from converge.no_backups import NoBackups
+                from converge.files.no_backups import NoBackups
 
                 stores["backups"] = NoBackups()
         system = System(settings.root, **stores, notes=states.notes_of(state, settings.root))
@@ -110,7 +112,7 @@ def _locked(
     watch: Stopwatch,
     asked: Asked,
 ) -> dict[str, Any]:
-    from converge import state as states
+    from converge.state import directory as states
 
     catalog = loaded.catalog
     messages = _recover(system, state)

@@ -15,7 +15,7 @@ import sys
 
 from converge import jsontext, textdiff
 from converge.errors import ConvergeError
-from converge.references import Concealed, filled
+from converge.language.references import Concealed, filled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _from_environment(name: str) -> bytes:
 
 def _from_file(path: str) -> bytes:
     """Read a file of the agent's own side, whatever `--root` is, that nobody else could change."""
-    from converge import trust
+    from converge.files import trust
 
     try:
         return trust.read(path, _LIMIT)[1]

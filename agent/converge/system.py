@@ -11,24 +11,24 @@ import errno
 import os
 import stat
 
-from converge import atomic, removal, staging
-from converge.attributes import change_attributes, refuse_foreign_link
-from converge.paths import At
+from converge.files import atomic, removal, staging
+from converge.files.attributes import change_attributes, refuse_foreign_link
+from converge.files.paths import At
+from converge.files.regular import put_back
+from converge.files.writer import Replacement, Writer
 from converge.read_only import ReadOnlySystem
-from converge.regular import put_back
-from converge.writer import Replacement, Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from converge import process
-    from converge.backup import Backups
-    from converge.journal import Journal
-    from converge.launch import Program
-    from converge.notes import Notes
-    from converge.paths import Paths
-    from converge.together import Together
+    from converge.files.backup import Backups
+    from converge.files.journal import Journal
+    from converge.files.paths import Paths
+    from converge.files.together import Together
+    from converge.programs import process
+    from converge.programs.launch import Program
+    from converge.state.notes import Notes
 
 __all__ = ["ReadOnlySystem", "System"]
 
@@ -192,13 +192,13 @@ class System(ReadOnlySystem):
 
     def start(self, program: Program, ready: Callable[[], bool], timeout: float) -> None:
         """Start a program that outlives the run, as launch.start. Raises OSError, ApplyError."""
-        from converge import launch
+        from converge.programs import launch
 
         launch.start(self, program, ready, timeout)
 
     def signal(self, pid: int, started: int, number: int) -> bool:
         """Send a signal to the process that began at `started`, as pidfd.send. Raises OSError."""
-        from converge import pidfd
+        from converge.programs import pidfd
 
         return pidfd.send(self, pid, started, number)
 

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from converge import kinds
 from converge.diff import difference
 from converge.errors import ApplyError
-from converge.fingerprints import Fingerprints
-from converge.models import validate
-from converge.process import Completed
+from converge.language.models import validate
+from converge.programs.process import Completed
 from converge.provider import Change, Provider, Spec, Unmanageable
-from converge.standing import Clock
+from converge.state.fingerprints import Fingerprints
+from converge.state.standing import Clock
 from converge.system import ReadOnlySystem, System
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from converge.launch import Program as StartedProgram
-    from converge.process import Context
+    from converge.programs.launch import Program as StartedProgram
+    from converge.programs.process import Context
 
     Program = Callable[[Sequence[str], bytes], Completed | str]
 

@@ -12,10 +12,11 @@ import os
 import sys
 import time
 
-from converge import logline, stopping
+from converge import stopping
 from converge.config import Settings, is_remote
 from converge.daemon import kernel, watches
 from converge.errors import ConvergeError
+from converge.reports import logline
 from converge.watching import Watching, steps
 
 TYPE_CHECKING = False

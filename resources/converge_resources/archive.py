@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from converge import probe
 from converge.provider import Change, Provider, State, Unmanageable, each, reading
-from converge_resources import archive_source, remote, trees
-from converge_resources.owners import Owners
-from converge_resources.remote import RemoteSpec
+from converge_resources.archives import source as archive_source
+from converge_resources.paths import remote, trees
+from converge_resources.paths.owners import Owners
+from converge_resources.paths.remote import RemoteSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import ssh_keys, trees
+from converge_resources.paths import trees
+from converge_resources.ssh import keys as ssh_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class AuthorizedKeyProvider(Provider[AuthorizedKeySpec, AuthorizedKeyState]):
         self, specs: Sequence[AuthorizedKeySpec], system: ReadOnlySystem
     ) -> Mapping[str, AuthorizedKeyState | Unmanageable]:
         """Read each user's file once."""
-        from converge_resources.authorized_file import Files
+        from converge_resources.ssh.authorized_file import Files
 
         files = Files(system)
         return reading(specs, files.state)
@@ -94,7 +95,7 @@ class AuthorizedKeyProvider(Provider[AuthorizedKeySpec, AuthorizedKeyState]):
         system: ReadOnlySystem,
     ) -> Mapping[str, Unmanageable]:
         """Say which files this container does not let us write."""
-        from converge_resources.authorized_file import obstacle
+        from converge_resources.ssh.authorized_file import obstacle
 
         return trees.probing(changes, lambda change: obstacle(change.spec, system))
 
@@ -102,7 +103,7 @@ class AuthorizedKeyProvider(Provider[AuthorizedKeySpec, AuthorizedKeyState]):
         self, changes: Sequence[Change[AuthorizedKeySpec, AuthorizedKeyState]], system: System
     ) -> None:
         """Edit each user's file."""
-        from converge_resources.authorized_file import write
+        from converge_resources.ssh.authorized_file import write
 
         each(changes, lambda change: write(change.spec, system))
 

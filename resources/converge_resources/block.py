@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from converge_resources import patterns, places
-from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.lines import Lines, split
-from converge_resources.texts import EditError
+from converge_resources.parts import patterns, places
+from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
+from converge_resources.parts.lines import Lines, split
+from converge_resources.parts.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,17 @@ import os
 
 from converge.errors import ApplyError, BatchError, ConvergeError
 from converge.provider import Change, Provider, Spec, State, Unmanageable, reading
-from converge_resources import ca_write, pem
-from converge_resources.ca_store import ASIDE, EDIT, TOOL, VARIABLE, Store, read_aside, watched
+from converge_resources.certificates import pem
+from converge_resources.certificates import write as ca_write
+from converge_resources.certificates.store import (
+    ASIDE,
+    EDIT,
+    TOOL,
+    VARIABLE,
+    Store,
+    read_aside,
+    watched,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

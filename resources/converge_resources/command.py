@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import argvs
+from converge_resources.programs import argvs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class CommandProvider(Provider[CommandSpec, CommandState]):
         def read(spec: CommandSpec) -> CommandState | Unmanageable:
             if spec.refresh_only or spec.always:
                 return CommandState(due=NOT_DUE)
-            from converge_resources.command_run import due
+            from converge_resources.programs.run import due
 
             found = due(spec, system)
             return found if isinstance(found, Unmanageable) else CommandState(due=found or NOT_DUE)
@@ -138,14 +138,14 @@ class CommandProvider(Provider[CommandSpec, CommandState]):
         self, changes: Sequence[Change[CommandSpec, CommandState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say which commands cannot be run as the user that they name."""
-        from converge_resources.command_run import obstacle
+        from converge_resources.programs.run import obstacle
 
         found = {change.spec.name: obstacle(change.spec, system) for change in changes}
         return {name: why for name, why in found.items() if why}
 
     def apply(self, changes: Sequence[Change[CommandSpec, CommandState]], system: System) -> None:
         """Run each; whether that helped is read from the guards."""
-        from converge_resources.command_run import run
+        from converge_resources.programs.run import run
 
         each(changes, lambda change: run(change.spec, system))
 
@@ -155,7 +155,7 @@ class CommandProvider(Provider[CommandSpec, CommandState]):
 
     def refresh(self, spec: CommandSpec, system: System) -> None:
         """Run it, if its guards agree."""
-        from converge_resources.command_run import due, run
+        from converge_resources.programs.run import due, run
 
         found = due(spec, system.read_only()) if guarded(spec) else "it was notified"
         if isinstance(found, Unmanageable):
@@ -171,7 +171,7 @@ class CommandProvider(Provider[CommandSpec, CommandState]):
 
     def depends(self, spec: CommandSpec) -> Iterable[str]:
         """It goes after its directories, its user and group, and programs that are managed files."""
-        from converge_resources.trees import needs_before
+        from converge_resources.paths.trees import needs_before
 
         if spec.cwd != "/":
             yield f"directory:{spec.cwd}"

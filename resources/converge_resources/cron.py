@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from converge.provider import Spec
-from converge_resources import cron_schedule, trees
-from converge_resources.dropins import DropInProvider
+from converge_resources import cron_schedule
+from converge_resources.paths import trees
+from converge_resources.paths.dropins import DropInProvider
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

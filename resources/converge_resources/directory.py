@@ -5,9 +5,9 @@ from __future__ import annotations
 import stat
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import directory_tree, trees
-from converge_resources.owners import Owners
-from converge_resources.walk import MOST, TooManyError
+from converge_resources.paths import directory_tree, trees
+from converge_resources.paths.owners import Owners
+from converge_resources.paths.walk import MOST, TooManyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class DirectoryProvider(Provider[DirectorySpec, DirectoryState]):
         self, changes: Sequence[Change[DirectorySpec, DirectoryState]], system: System
     ) -> None:
         """Make, adjust, purge or remove each directory."""
-        from converge_resources import directory_write
+        from converge_resources.paths import directory_write
 
         owners = Owners(system)
         each(changes, lambda change: directory_write.apply(change, system, owners))
@@ -137,7 +137,7 @@ class DirectoryProvider(Provider[DirectorySpec, DirectoryState]):
         self, changes: Sequence[Change[DirectorySpec, DirectoryState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say which directories this container does not let us change, for what the change needs."""
-        from converge_resources import directory_write
+        from converge_resources.paths import directory_write
 
         owners = Owners(system)
         return trees.probing(

@@ -7,10 +7,10 @@ import stat
 from contextlib import contextmanager
 
 from converge.provider import Change, Provider, State, Unmanageable, each, reading
-from converge_resources import file_write, remote, trees, validation
 from converge_resources.file import FileSpec, FileState
-from converge_resources.owners import Owners
-from converge_resources.remote import RemoteSpec
+from converge_resources.paths import file_write, remote, trees, validation
+from converge_resources.paths.owners import Owners
+from converge_resources.paths.remote import RemoteSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, reading
-from converge_resources import disclosure, trees
-from converge_resources.owners import Owners
+from converge_resources.paths import disclosure, trees
+from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class FileSpec(Spec):
         if self.secrets:
             yield from _secrets_problems(self)
         if self.validate is not None:
-            from converge_resources import validation
+            from converge_resources.paths import validation
 
             yield from (("validate", text) for text in validation.problems(self.validate))
         if self.state == "absent" and (self.content is not None or self.source is not None):
@@ -118,7 +118,7 @@ class FileProvider(Provider[FileSpec, FileState]):
         """
         if spec.source is None:
             return spec
-        from converge_resources import sources
+        from converge_resources.paths import sources
 
         real, data = read(spec.source)
         digest = sources.checked(data, spec.source, spec.digest)
@@ -136,7 +136,7 @@ class FileProvider(Provider[FileSpec, FileState]):
 
     def apply(self, changes: Sequence[Change[FileSpec, FileState]], system: System) -> None:
         """Write, adjust or remove each file."""
-        from converge_resources import file_write
+        from converge_resources.paths import file_write
 
         file_write.apply_all(changes, system, Owners(system))
 
@@ -144,7 +144,7 @@ class FileProvider(Provider[FileSpec, FileState]):
         self, changes: Sequence[Change[FileSpec, FileState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say which files this container does not let us touch, asking for no more than is needed."""
-        from converge_resources import file_write
+        from converge_resources.paths import file_write
 
         owners = Owners(system)
         return trees.probing(changes, lambda change: file_write.obstacle(change, system, owners))
@@ -191,7 +191,7 @@ def _encodable(text: str) -> bool:
 
 
 def _secrets_problems(spec: FileSpec) -> Iterable[tuple[str, str]]:
-    from converge import references
+    from converge.language import references
 
     if not isinstance(spec.content, str):
         yield "secrets", "they are for a `content` that is a text, with `{{ secrets.NAME }}` in it"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.lines import Cut, split
+from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
+from converge_resources.parts.lines import Cut, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from converge_resources import ini_text
-from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.lines import Cut, Lines
-from converge_resources.texts import EditError
+from converge_resources.parts import ini_text
+from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
+from converge_resources.parts.lines import Cut, Lines
+from converge_resources.parts.texts import EditError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Annotated
 
     from converge.fields import Doc, Line
-    from converge_resources.ini_text import Entry, Section
+    from converge_resources.parts.ini_text import Entry, Section
 
 _MOST = 4 << 20  # characters
 _ALONE = "(no value)"

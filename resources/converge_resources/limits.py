@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from converge.provider import Unmanageable
-from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.lines import Cut, split
+from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
+from converge_resources.parts.lines import Cut, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from converge_resources import patterns, places
-from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.lines import Lines, split
+from converge_resources.parts import patterns, places
+from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
+from converge_resources.parts.lines import Lines, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import fstab, mount_options, trees
+from converge_resources.mounts import fstab
+from converge_resources.mounts import options as mount_options
+from converge_resources.paths import trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,13 +111,13 @@ class MountProvider(Provider[MountSpec, MountState]):
         self, changes: Sequence[Change[MountSpec, MountState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say what may not be mounted, unmounted or written here."""
-        from converge_resources.mount_apply import obstacle
+        from converge_resources.mounts.apply import obstacle
 
         return trees.probing(changes, lambda change: obstacle(change, system))
 
     def apply(self, changes: Sequence[Change[MountSpec, MountState]], system: System) -> None:
         """Mount and unmount, and keep the lines."""
-        from converge_resources.mount_apply import apply
+        from converge_resources.mounts.apply import apply
 
         each(changes, lambda change: apply(change, system))
 

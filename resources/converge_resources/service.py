@@ -6,7 +6,7 @@ import signal
 
 from converge.errors import ApplyError
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each
-from converge_resources import argvs
+from converge_resources.programs import argvs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

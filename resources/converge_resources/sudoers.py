@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.errors import CannotManageError
 from converge.provider import Spec
-from converge_resources.dropins import DropInProvider
+from converge_resources.paths.dropins import DropInProvider
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import stat
 
 from converge import probe
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import trees
-from converge_resources.owners import Owners
+from converge_resources.paths import trees
+from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

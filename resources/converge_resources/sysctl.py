@@ -8,8 +8,8 @@ import stat
 
 from converge.errors import BatchError, ConvergeError
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import sysctl_key as keys
-from converge_resources.trees import needs_before
+from converge_resources.paths.trees import needs_before
+from converge_resources.sysctls import key as keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class SysctlProvider(Provider[SysctlSpec, SysctlState]):
         self, changes: Sequence[Change[SysctlSpec, SysctlState]], system: ReadOnlySystem
     ) -> Mapping[str, Unmanageable]:
         """Say which keys, and which files, cannot be written here."""
-        from converge_resources import sysctl_obstacles
+        from converge_resources.sysctls import obstacles as sysctl_obstacles
 
         found = {}
         for change in changes:
@@ -127,7 +127,7 @@ class SysctlProvider(Provider[SysctlSpec, SysctlState]):
 
     def apply(self, changes: Sequence[Change[SysctlSpec, SysctlState]], system: System) -> None:
         """Write each live value, then each file once, without the keys that the kernel refused."""
-        from converge_resources.sysctl_write import write_file, write_live
+        from converge_resources.sysctls.write import write_file, write_live
 
         failed: dict[str, Exception] = {}
         try:
@@ -221,6 +221,6 @@ def _persisted(
 
 
 def _can_persist(system: ReadOnlySystem, file: str) -> bool:
-    from converge_resources.sysctl_obstacles import file_obstacle
+    from converge_resources.sysctls.obstacles import file_obstacle
 
     return system.lstat(os.path.dirname(file)) is not None and file_obstacle(system, file) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge import probe
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import tidy_rules, trees
+from converge_resources.paths import tidy_rules, trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import stat
 from converge import probe
 from converge.errors import ApplyError, close_match
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
-from converge_resources import trees
+from converge_resources.paths import trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

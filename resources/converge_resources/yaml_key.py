@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converge_resources.data_keys import DataProvider, DataSpec
+from converge_resources.parts.data_keys import DataProvider, DataSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ class YamlProvider(DataProvider[YamlSpec]):
 
     def load(self, body: str) -> Any:
         """Return the data of a text, MISSING if it holds none. Raises EditError."""
-        from converge_resources import yaml_text
+        from converge_resources.parts import yaml_text
 
         return yaml_text.load(body)
 
     def rewrite(self, body: str, data: Any) -> str:
         """Return the text with other data. Raises EditError."""
-        from converge_resources import yaml_text
+        from converge_resources.parts import yaml_text
 
         return yaml_text.rewrite(body, data)

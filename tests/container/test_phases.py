@@ -49,9 +49,8 @@ ENV CONVERGE_PROFILE=/etc/converge/site/profile.yaml
 RUN converge bake --json > /baked.json
 """
 SOMAXCONN = "--sysctl=net.core.somaxconn=4096"
-COMPILED = (
-    "import sys, converge.cli as c; c.main(sys.argv[1:]); print('converge.compile' in sys.modules)"
-)
+COMPILED = """import sys, converge.cli as c; c.main(sys.argv[1:])
+print('converge.language.compile' in sys.modules)"""
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from converge.backup import Backups
-from converge.journal import Journal
-from converge.paths import Paths
+from converge.files.backup import Backups
+from converge.files.journal import Journal
+from converge.files.paths import Paths
 from converge.system import System
 
 

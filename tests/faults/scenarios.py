@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from converge.backup import Backups
-from converge.journal import Journal
+from converge.files.backup import Backups
+from converge.files.journal import Journal
+from converge.files.together import Together
 from converge.system import System
-from converge.together import Together
 
 ROOT = os.geteuid() == 0
 OLD_OWNER = 1234 if ROOT else os.geteuid()

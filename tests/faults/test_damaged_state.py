@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from converge import atomic
-from converge.backup import Backups
-from converge.journal import Journal
+from converge.files import atomic
+from converge.files.backup import Backups
+from converge.files.journal import Journal
 
 OTHER = 4242
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from converge.backup import Backups
 from converge.errors import ConvergeError
+from converge.files.backup import Backups
 from converge.system import System
 from faults import scenarios, tracing
 

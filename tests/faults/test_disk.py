@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from converge.backup import Backups
 from converge.errors import ConvergeError
+from converge.files.backup import Backups
 from converge.system import System
 from faults import scenarios, tracing
 from faults.needs import need, need_mounts, need_programs, need_root, need_strace

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from converge import atomic
-from converge.backup import Backups
 from converge.errors import ApplyError, ConvergeError
+from converge.files import atomic
+from converge.files.backup import Backups
 from faults import tracing
 from faults.needs import need_mounts, need_root
 

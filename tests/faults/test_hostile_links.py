@@ -7,7 +7,7 @@ import os
 import pytest
 
 from converge.errors import ApplyError
-from converge.paths import Paths, UnsafePathError
+from converge.files.paths import Paths, UnsafePathError
 from faults import scenarios
 
 

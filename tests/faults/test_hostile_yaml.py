@@ -11,10 +11,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from converge import yamlfile
 from converge.errors import ProfileError
-from converge.yamlbuild import MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, MAX_TEXT
-from converge.yamltext import MAX_BYTES
+from converge.language import yamlfile
+from converge.language.yamlbuild import MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, MAX_TEXT
+from converge.language.yamltext import MAX_BYTES
 
 GOOD = """\
 profile: web
@@ -155,7 +155,7 @@ def test_a_bomb_is_cut_where_the_limit_is(monkeypatch, text, most):
 
 CHILD = """
 import resource, sys, threading
-from converge import yamlfile
+from converge.language import yamlfile
 from converge.errors import ProfileError
 import yaml
 if sys.argv[1] == "python":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from converge.backup import Backups
+from converge.files.backup import Backups
 from faults import scenarios, tracing
 from faults.needs import need_mounts, need_strace
 from faults.tracing import KILLED, Point

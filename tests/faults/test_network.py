@@ -13,13 +13,14 @@ from collections import Counter
 
 import pytest
 
-from converge import fetch, runner
+from converge import runner
 from converge.bundle import minisign
 from converge.config import Settings
 from converge.daemon import timer
 from converge.errors import ConvergeError
 from converge.runner import Asked
 from converge.sources import asking
+from converge.web import fetch
 from unit.bundles import stated
 from unit.web_server import Server, redirect, reply
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from converge.backup import Backups
 from converge.errors import ConvergeError
-from converge.paths import Paths
+from converge.files.backup import Backups
+from converge.files.paths import Paths
 from converge.system import System
 from faults.needs import need_root
 from faults.scenarios import observe

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from converge.backup import Backups
-from converge.journal import Journal
-from converge.process import Completed
+from converge.files.backup import Backups
+from converge.files.journal import Journal
+from converge.programs.process import Completed
 from converge.testing import FakeSystem
 from converge_resources.accounts.commands import PROGRAMS
 

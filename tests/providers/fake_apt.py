@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from converge.process import Completed
+from converge.programs.process import Completed
 from converge.testing import FakeSystem
 
 DATA = Path(__file__).parent / "data/packages"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from converge import kinds
-from converge.backup import Backups
+from converge.files.backup import Backups
 from converge.mounts import Mount
 from converge.provider import Spec
 from converge.testing import FakeSystem, make_spec, plan

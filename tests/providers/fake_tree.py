@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 from converge import kinds
-from converge.backup import Backups
 from converge.errors import BatchError
-from converge.journal import Journal
+from converge.files.backup import Backups
+from converge.files.journal import Journal
 from converge.mounts import Mount
 from converge.testing import FakeSystem, plan, snapshot
 

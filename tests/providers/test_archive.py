@@ -10,8 +10,8 @@ import pytest
 
 from converge import kinds
 from converge.errors import BatchError
-from converge.notes import Notes
 from converge.provider import Spec, Unmanageable
+from converge.state.notes import Notes
 from converge.testing import FakeSystem, ProviderContract, converge, make_spec, plan, snapshot
 from providers.fake_tree import OTHER, TreeFixtures, differing, for_root, kept, mounted, obstacle
 from providers.packing import Item, directory, hard, link, tar, zipped
@@ -272,7 +272,7 @@ class TestVersions(ArchiveFixtures):
         assert calls.count("/opt/tool/bin/tool") == 1, "what holds is not written again"
 
     def test_notes_outlive_the_run(self, provider, system, root, tmp_path):
-        from converge import state
+        from converge.state import directory as state
 
         kept = state.find(str(tmp_path / "notes"))
         first = FakeSystem(root, backups=system._writer.backups, notes=lambda: Notes(kept))
@@ -353,7 +353,7 @@ class TestSpec:
         ],
     )
     def test_wrong(self, declared, attribute):
-        from converge.models import validate
+        from converge.language.models import validate
 
         data = {"name": "/opt/a", **declared}
         _, problems = validate(kinds.load("archive").spec, data)

@@ -13,10 +13,10 @@ import zipfile
 import pytest
 
 from converge.testing import FakeSystem, make_spec, plan, snapshot
-from converge_resources.archive_members import members
-from converge_resources.archive_plan import mode_of
-from converge_resources.archive_plan import plan as plan_archive
-from converge_resources.archive_stream import ArchiveError, Stream
+from converge_resources.archives.members import members
+from converge_resources.archives.plan import mode_of
+from converge_resources.archives.plan import plan as plan_archive
+from converge_resources.archives.stream import ArchiveError, Stream
 from providers.fake_tree import refused
 from providers.packing import Item, directory, hard, link, tar, zipped
 
@@ -84,7 +84,9 @@ ZIP_SLIP = [
 def test_zip_slip(machine, pack, items, why, monkeypatch):
     name = "/srv/app"
     if why == "protected":
-        monkeypatch.setattr("converge.protect.own_paths", lambda state: ["/srv/app/opt/converge"])
+        monkeypatch.setattr(
+            "converge.language.protect.own_paths", lambda state: ["/srv/app/opt/converge"]
+        )
     refuse(machine, pack(*items), why, name=name)
 
 

@@ -11,7 +11,7 @@ import pytest
 from converge.errors import BatchError
 from converge.provider import Spec, Unmanageable
 from converge.testing import ProviderContract, converge, make_spec, plan
-from converge_resources import ssh_keys
+from converge_resources.ssh import keys as ssh_keys
 from providers.fake_tree import OTHER, ROOT, TreeFixtures, differing, for_root, kept, obstacle
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from converge import kinds
-from converge.models import validate
+from converge.language.models import validate
 from converge.provider import Spec
 from converge.testing import ProviderContract, converge, make_spec, plan
 from converge_resources.block import BlockSpec

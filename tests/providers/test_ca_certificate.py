@@ -11,8 +11,8 @@ from converge import kinds
 from converge.errors import ConvergeError
 from converge.provider import Spec, Unmanageable
 from converge.testing import ProviderContract, converge, make_spec, plan
-from converge_resources import pem
-from converge_resources.ca_store import FAMILIES
+from converge_resources.certificates import pem
+from converge_resources.certificates.store import FAMILIES
 from providers.fake_tree import TreeFixtures, differing, for_root, kept, mounted, obstacle
 from unit.web_server import TLS
 
@@ -245,7 +245,7 @@ class TestSpec:
         ],
     )
     def test_wrong(self, declared, attribute):
-        from converge.models import validate
+        from converge.language.models import validate
 
         _, problems = validate(kinds.load("ca_certificate").spec, {"name": "corp", **declared})
         assert attribute in [place[0] for place, _ in problems]

@@ -11,8 +11,8 @@ import pytest
 
 from converge import kinds
 from converge.errors import BatchError
-from converge.models import validate
-from converge.process import Completed
+from converge.language.models import validate
+from converge.programs.process import Completed
 from converge.provider import Unmanageable
 from converge.testing import FakeSystem, make_spec, plan
 from converge_resources.sntp import NoTimeError, _address, offset

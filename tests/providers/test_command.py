@@ -10,13 +10,13 @@ import pytest
 from converge import kinds, outcome, stopping
 from converge.engine import Run
 from converge.errors import ApplyError, BatchError, CannotManageError, StoppedError
-from converge.models import schema_of, validate
+from converge.language.models import schema_of, validate
 from converge.notifications import Notifications
-from converge.process import Completed
+from converge.programs.process import Completed
 from converge.provider import Spec, Unmanageable
 from converge.testing import FakeSystem, ProviderContract, converge, make_spec, plan
-from converge_resources import command_run
 from converge_resources.command import UNGUARDED, CommandSpec
+from converge_resources.programs import run as command_run
 from unit.sample import catalog, resource
 
 PROVIDER = kinds.load("command")

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from converge.errors import BatchError
-from converge.process import Completed
+from converge.programs.process import Completed
 from converge.provider import Spec, Unmanageable
 from converge.testing import ProviderContract, converge, make_spec, plan, snapshot
 from providers.fake_tree import (
@@ -282,7 +282,7 @@ class TestSpec:
     )
     def test_wrong(self, declared, attribute):
         from converge import kinds
-        from converge.models import validate
+        from converge.language.models import validate
 
         url = {"url": "https://a.example/x"} if declared else {}
         data = {"name": "/etc/a", **url, **declared}

@@ -10,14 +10,14 @@ import pytest
 from converge import kinds
 from converge.errors import BatchError
 from converge.fields import Doc
-from converge.models import validate
-from converge.process import Completed
+from converge.language.models import validate
+from converge.programs.process import Completed
 from converge.provider import Unmanageable
-from converge.report import describe_change
+from converge.reports.report import describe_change
 from converge.testing import converge, make_spec, plan, snapshot
-from converge_resources import edit_files
-from converge_resources.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.texts import EditError, decode, encode
+from converge_resources.parts import edit_files
+from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
+from converge_resources.parts.texts import EditError, decode, encode
 from providers.fake_tree import OTHER, TreeFixtures, for_root, kept, mounted, obstacle, refused
 
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from converge.errors import BatchError, ConvergeError
-from converge.process import Completed
+from converge.programs.process import Completed
 from converge.testing import converge, make_spec, plan
 from providers.fake_tree import TreeFixtures, differing, must_not_read
 

@@ -8,11 +8,11 @@ import random
 import pytest
 
 from converge import kinds
-from converge.models import validate
+from converge.language.models import validate
 from converge.provider import Spec
 from converge.testing import ProviderContract, converge, make_spec, plan
-from converge_resources import json_text
 from converge_resources.json_key import JsonSpec
+from converge_resources.parts import json_text
 from providers.fake_tree import TreeFixtures
 
 DOCKER = """\

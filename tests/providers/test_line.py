@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from converge import kinds
-from converge.models import validate
+from converge.language.models import validate
 from converge.provider import Spec
 from converge.testing import ProviderContract, converge, make_spec, plan
-from converge_resources import patterns
 from converge_resources.line import LineSpec
+from converge_resources.parts import patterns
 from providers.fake_tree import TreeFixtures
 
 SSHD = "#Port 22\nPermitRootLogin yes\n\n# end\nPermitRootLogin maybe\n"

@@ -9,10 +9,11 @@ import pytest
 from converge import kinds
 from converge.errors import BatchError
 from converge.mounts import Mount
-from converge.process import Completed
+from converge.programs.process import Completed
 from converge.provider import Spec
 from converge.testing import FakeSystem, ProviderContract, converge, make_spec, plan
-from converge_resources import fstab, mount_options
+from converge_resources.mounts import fstab
+from converge_resources.mounts import options as mount_options
 from providers.fake_tree import TreeFixtures, differing, obstacle
 
 SYS_ADMIN = 1 << 21

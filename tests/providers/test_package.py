@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from converge import kinds
-from converge.models import validate
+from converge.language.models import validate
 from converge.provider import Spec, Unmanageable
 from converge.read_only import ReadOnlySystem
 from converge.system import System

@@ -9,7 +9,7 @@ import pytest
 
 from converge import kinds
 from converge.errors import BatchError
-from converge.process import Completed
+from converge.programs.process import Completed
 from converge.provider import Unmanageable
 from converge.testing import FakeSystem, converge, make_spec, plan
 from providers.fake_proc import FakeProc

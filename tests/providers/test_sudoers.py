@@ -7,9 +7,9 @@ import stat
 
 import pytest
 
-from converge.backup import Backups
 from converge.errors import BatchError
-from converge.process import Completed
+from converge.files.backup import Backups
+from converge.programs.process import Completed
 from converge.provider import Spec
 from converge.system import System
 from converge.testing import FakeSystem, ProviderContract, converge, make_spec, plan

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from converge.models import schema_of, validate
+from converge.language.models import schema_of, validate
 from converge.provider import Spec, Unmanageable
 from converge.testing import ProviderContract, plan
 from converge_resources.sysctl import SysctlSpec, SysctlState

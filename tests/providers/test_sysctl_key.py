@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from converge_resources import sysctl_key as keys
-from converge_resources.sysctl_table import (
+from converge_resources.sysctls import key as keys
+from converge_resources.sysctls.table import (
     CAPABILITIES,
     FIRST_NETWORK_KEY,
     HOST,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from converge.testing import FakeSystem, converge
-from converge_resources.sysctl_obstacles import in_first_namespace
+from converge_resources.sysctls.obstacles import in_first_namespace
 from providers.fake_sysctl import (
     NET_ADMIN,
     SysctlFixtures,

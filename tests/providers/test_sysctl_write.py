@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from converge.backup import Backups
 from converge.errors import ApplyError, BatchError, CannotManageError
-from converge.journal import Journal
+from converge.files.backup import Backups
+from converge.files.journal import Journal
 from converge.testing import FakeSystem, converge, plan, snapshot
 from providers.fake_sysctl import (
     DROP_IN,

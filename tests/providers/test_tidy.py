@@ -7,8 +7,9 @@ import socket
 
 import pytest
 
-from converge import kinds, protect
+from converge import kinds
 from converge.errors import BatchError
+from converge.language import protect
 from converge.provider import Spec, Unmanageable
 from converge.testing import ProviderContract, converge, make_spec, plan, snapshot
 from providers.fake_tree import OTHER, TreeFixtures, for_root, kept, mounted, obstacle
@@ -336,7 +337,7 @@ class TestSpec:
         ],
     )
     def test_wrong(self, declared, attribute):
-        from converge.models import validate
+        from converge.language.models import validate
 
         _, problems = validate(kinds.load("tidy").spec, {"name": "/var/x", **declared})
         assert attribute in [place[0] for place, _ in problems]

@@ -190,7 +190,7 @@ class TestSpec:
         ["", "/etc/passwd", "../etc", "Europe/../x", "Europe//x", "a b", "Europe/", "a/b/c/d/e"],
     )
     def test_wrong(self, name):
-        from converge.models import validate
+        from converge.language.models import validate
 
         _, problems = validate(kinds.load("timezone").spec, {"name": name})
         assert [place for place, _ in problems] == [("name",)]

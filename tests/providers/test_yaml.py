@@ -10,9 +10,9 @@ import yaml
 from converge import kinds
 from converge.provider import Spec
 from converge.testing import ProviderContract, converge, make_spec, plan
-from converge_resources import yaml_text
-from converge_resources.plain_data import same
-from converge_resources.yaml_style import flow
+from converge_resources.parts import yaml_text
+from converge_resources.parts.plain_data import same
+from converge_resources.parts.yaml_style import flow
 from providers.fake_tree import TreeFixtures
 
 COMPOSE = """\

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from converge import kinds, profile
-from converge.compile import compile_profile
+from converge import kinds
 from converge.facts import Facts
+from converge.language import profile
+from converge.language.compile import compile_profile
 from converge.loading import trusted_read
 from converge.system import System
 from unit.sample import install

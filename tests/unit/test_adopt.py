@@ -6,12 +6,13 @@ import os
 
 import pytest
 
-from converge import loading, yamlfile
+from converge import loading
 from converge.adoption import writing
 from converge.cli import main
 from converge.commands import _read
 from converge.config import Settings
 from converge.declared import Declared
+from converge.language import yamlfile
 from converge.system import System
 
 TEXTS = (

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from converge import atomic
+from converge.files import atomic
 
 
 @pytest.fixture

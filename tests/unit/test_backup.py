@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from converge import atomic
-from converge.backup import Backups
 from converge.errors import ApplyError
+from converge.files import atomic
+from converge.files.backup import Backups
 
 DAY = 86400
 

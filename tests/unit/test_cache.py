@@ -8,10 +8,11 @@ import shutil
 
 import pytest
 
-from converge import cache, loading
-from converge import state as states
+from converge import loading
 from converge.config import Settings
 from converge.errors import ConvergeError
+from converge.state import cache
+from converge.state import directory as states
 from converge.system import System
 
 PROFILE = """\
@@ -130,7 +131,7 @@ def test_settings_that_change_no_catalog(place, name, value):
 
 def test_of_another_agent_it_is_another(place, monkeypatch):
     place.run()
-    monkeypatch.setattr(cache, "__version__", "99")
+    monkeypatch.setattr("converge.__version__", "99")
     assert place.run() is True
 
 

@@ -9,9 +9,10 @@ import zlib
 
 import pytest
 
-from converge import cache, catalog, fingerprints, kinds
+from converge import catalog, kinds
 from converge.cli import main
 from converge.errors import UsageError
+from converge.state import cache, fingerprints
 from unit.sample import ThingProvider
 from unit.test_cache import place
 

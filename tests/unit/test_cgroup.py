@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from converge import cgroup
+from converge.facts import cgroup
 
 V1_UNLIMITED = "9223372036854771712\n"
 

@@ -165,7 +165,7 @@ def test_wrong_usage_exits_with_1(call, arguments):
 
 
 def test_a_held_lock_exits_with_1_and_touches_nothing(call, tmp_path):
-    from converge.lock import hold
+    from converge.state.lock import hold
 
     (tmp_path / "run").mkdir(mode=0o700)
     with hold(str(tmp_path / "run")):
@@ -189,7 +189,7 @@ def test_too_many_deletions_touch_nothing(call, tmp_path):
 
 def test_an_interrupted_run_is_cleaned_up_after(call, tmp_path):
     call("--once")
-    from converge import state
+    from converge.state import directory as state
 
     kept = state.find(str(tmp_path / "state"), str(tmp_path / "root"))
     kept.mark_running(["/etc"])

@@ -9,7 +9,7 @@ import pytest
 from converge import setting_checks
 from converge.config import Settings, load, parse_var
 from converge.errors import ProfileError, UsageError
-from converge.trust import UntrustedError
+from converge.files.trust import UntrustedError
 
 
 @pytest.fixture

@@ -9,12 +9,14 @@ import sys
 
 import pytest
 
-from converge import commands, custom_facts, profile
-from converge.compile import compile_profile
+from converge import commands
 from converge.config import Settings
-from converge.custom_facts import CustomFacts
 from converge.errors import ConvergeError, ProfileError
 from converge.facts import Facts
+from converge.facts import custom as custom_facts
+from converge.facts.custom import CustomFacts
+from converge.language import profile
+from converge.language.compile import compile_profile
 from converge.loading import trusted_read
 from converge.read_only import ReadOnlySystem
 

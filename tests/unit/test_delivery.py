@@ -7,10 +7,11 @@ import os
 
 import pytest
 
-from converge import commands, config, delivery, state
+from converge import commands, config, delivery
 from converge.config import Settings
 from converge.delivery import web
 from converge.errors import UsageError
+from converge.state import directory as state
 from unit.web_server import Server, reply
 
 

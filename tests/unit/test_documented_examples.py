@@ -9,11 +9,12 @@ import certifi
 import jsonschema
 import pytest
 
-from converge import kinds, loading, yamlfile
+from converge import kinds, loading
 from converge.commands import _read
 from converge.config import Settings
 from converge.errors import Problem
-from converge.schema import profile_schema
+from converge.language import yamlfile
+from converge.language.schema import profile_schema
 from converge.system import System
 
 REPOSITORY = Path(__file__).resolve().parents[2]

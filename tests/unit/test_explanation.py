@@ -11,7 +11,7 @@ from converge import commands
 from converge.cli import main
 from converge.config import Settings
 from converge.errors import ProfileError, UsageError
-from converge.explanation import explain, explain_var
+from converge.explain.explanation import explain, explain_var
 
 PROFILE = """\
 include: [base.yaml]

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from converge import __version__, built_in_facts, cgroup, network
-from converge.facts import Facts
+from converge import __version__
+from converge.facts import Facts, cgroup, network
+from converge.facts import built_in as built_in_facts
 from converge.read_only import ReadOnlySystem
 
 DEBIAN = """\

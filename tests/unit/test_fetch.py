@@ -10,10 +10,10 @@ import threading
 
 import pytest
 
-from converge import fetch
-from converge.fetch import FetchError, Request
-from converge.http_answer import refuse_link_local
-from converge.transfer import THREAD
+from converge.web import fetch
+from converge.web.fetch import FetchError, Request
+from converge.web.http_answer import refuse_link_local
+from converge.web.transfer import THREAD
 from unit.web_server import TLS, Server, redirect, reply
 
 CA = str(TLS / "ca.pem")

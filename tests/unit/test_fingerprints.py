@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from converge import fingerprints
 from converge.cli import main
-from converge.fingerprints import DAY, Fingerprints
-from converge.standing import Clock
+from converge.state import fingerprints
+from converge.state.fingerprints import DAY, Fingerprints
+from converge.state.standing import Clock
 from converge.system import System
 from unit.sample import ThingProvider, ThingState, catalog, install, resource
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from converge import instances
 from converge.errors import ProfileError
+from converge.language import instances
 
 USERS = """
 vars:
@@ -150,7 +150,7 @@ def test_how_many_is_bounded(make, monkeypatch):
     assert wrong(make, text + "[1, 2]\n") == [
         (2, "thing", "the declaration stands for more than 3 resources", "split it")
     ]
-    monkeypatch.setattr("converge.compiler._MOST_RESOURCES", 3)
+    monkeypatch.setattr("converge.language.compiler._MOST_RESOURCES", 3)
     found = wrong(make, "resources:\n  - thing: [a, b]\n  - thing: [c, d]\n")
     assert [one[2] for one in found] == ["the profile has more than 3 resources"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converge.graph import CycleError, waves
+from converge.language.graph import CycleError, waves
 
 
 def test_ties_keep_the_order_of_the_profile():

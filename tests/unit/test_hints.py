@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from converge import hints
+from converge.language import hints
 
 KINDS = ["command", "file", "line", "package", "symlink"]
 

@@ -18,10 +18,11 @@ SOURCES = sorted(
 # these modules the path is a name below a directory descriptor (`dir_fd`), below /proc/self/fd, or
 # in a 0700 directory of the agent's own.
 DOOR = {
-    *("atomic", "attributes", "backup", "journal", "lock", "private", "regular"),
-    *("removal", "staging", "store", "system", "writer"),
-    "keeper",  # how readily a program that is started is killed when memory is short
-    "launch",  # the log of a program that is started
+    *("files.atomic", "files.attributes", "files.backup", "files.journal", "files.regular"),
+    *("files.removal", "files.staging", "files.writer"),
+    *("state.lock", "state.private", "state.store", "system"),
+    "programs.keeper",  # how readily a program that is started is killed when memory is short
+    "programs.launch",  # the log of a program that is started
     "worker",  # its result's descriptor, and how readily it is killed when memory is short
     "daemon.control",  # the agent's lock and what pauses it
     "daemon.server",  # the control socket

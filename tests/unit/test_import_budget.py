@@ -14,16 +14,19 @@ import pytest
 
 import converge
 
-START = """atomic cli commands config errors jsontext output private record setting_checks state
-stopping store textdiff words"""
-HEALTH = f"{START} client health standing trust"
-RUN = f"""{START} attributes backup cache catalog diff digests engine facts fingerprints in_place
-inspection journal kinds loading lock metrics modes mounts notifications outcome paths probe process
-provider read_only regular removal report runner staging standing system trust walk writer"""
-READING = {"converge.modes", "converge.probe"}  # by kinds
+START = """cli commands config errors files files.atomic jsontext record reports reports.output
+setting_checks state state.directory state.private state.store stopping textdiff
+words"""
+HEALTH = f"""{START} client files.trust health state.standing"""
+RUN = f"""{START} catalog diff engine facts files.attributes files.backup files.digests files.in_place
+files.journal files.modes files.paths files.regular files.removal files.staging files.trust
+files.walk files.writer inspection kinds loading mounts notifications outcome probe programs
+programs.process provider read_only reports.metrics reports.report runner state.cache
+state.fingerprints state.lock state.standing system"""
+READING = {"converge.files.modes", "converge.probe"}  # by kinds
 KINDS = """accounts accounts.database accounts.guards accounts.obstacles accounts.tables directory
-directory_tree disclosure file group owners package packages packages.apt packages.dpkg symlink
-trees walk"""
+file group package packages packages.apt packages.dpkg paths paths.directory_tree paths.disclosure
+paths.owners paths.trees paths.walk symlink"""
 DAEMON = """daemon daemon.child daemon.command daemon.control daemon.drift daemon.kernel daemon.loop
 daemon.options daemon.prints daemon.say daemon.server daemon.timer daemon.watcher daemon.watches"""
 WAITING = """__future__ _collections_abc _ctypes _socket _stat errno fcntl genericpath os os.path
@@ -69,7 +72,7 @@ for name in sorted(set(sys.modules) - before):
 sys.exit(code)
 """
 # As if all that is read had last been changed long ago.
-SURE = "from converge import fingerprints; fingerprints._TICK = -(10**18)"
+SURE = "from converge.state import fingerprints; fingerprints._TICK = -(10**18)"
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import time
 
 import pytest
 
-from converge import in_force, memory, runner, sources, standing_text, state
-from converge.bundle import keyring, minisign, packing
+from converge import runner, sources
+from converge.bundle import in_force, keyring, memory, minisign, packing
 from converge.config import Settings
 from converge.errors import ConvergeError
+from converge.reports import standing_text
 from converge.runner import Asked
 from converge.sources import Fetched, Source, SourceError
+from converge.state import directory as state
 from unit.bundles import folder, signed, stated
 
 KEY, OTHER = minisign.generate(), minisign.generate()

@@ -9,9 +9,9 @@ import stat
 
 import pytest
 
-from converge import atomic
 from converge.errors import ApplyError
-from converge.journal import Journal
+from converge.files import atomic
+from converge.files.journal import Journal
 from converge.system import System
 
 

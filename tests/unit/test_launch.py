@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from converge import launch, pidfd, process
 from converge.errors import ApplyError
-from converge.launch import Program
-from converge.process import Context
+from converge.programs import launch, pidfd, process
+from converge.programs.launch import Program
+from converge.programs.process import Context
 from converge.read_only import ReadOnlySystem
 
 # Tells what it sees of itself, and stays.

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from converge import lock
 from converge.errors import LockedError, UsageError
+from converge.state import lock
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from converge import logline
 from converge.engine import Run
 from converge.notifications import Notifications
-from converge.report import Stopwatch, make
+from converge.reports import logline
+from converge.reports.report import Stopwatch, make
 from converge.system import System
 from unit.sample import ThingState, catalog, install, resource
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from converge import logline
+from converge.reports import logline
 
 FORMS = ("logfmt", "json")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from converge.errors import ConvergeError
-from converge.merging import Merged, deep, unique
-from converge.origins import Origin
+from converge.language.merging import Merged, deep, unique
+from converge.language.origins import Origin
 
 
 @pytest.mark.parametrize(

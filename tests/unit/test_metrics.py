@@ -9,10 +9,11 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from converge import __version__, metrics, outcome
+from converge import __version__, outcome
 from converge.engine import Run
 from converge.notifications import Notifications
-from converge.report import Stopwatch, make
+from converge.reports import metrics
+from converge.reports.report import Stopwatch, make
 from converge.system import System
 from unit.sample import ThingState, catalog, install, resource
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 
-from converge.common import Common
-from converge.models import model_of, schema_of, validate
+from converge.language.common import Common
+from converge.language.models import model_of, schema_of, validate
 from converge.provider import Spec
 
 if TYPE_CHECKING:

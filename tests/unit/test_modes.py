@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from converge import modes
+from converge.files import modes
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from converge import notes as module
-from converge import state
-from converge.notes import Notes
+from converge.state import directory as state
+from converge.state import notes as module
+from converge.state.notes import Notes
 from converge.system import System
 
 

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from converge import output
 from converge.config import Settings
 from converge.engine import Run
 from converge.notifications import Notifications
-from converge.report import Stopwatch, describe_change, exit_code, make
+from converge.reports import output
+from converge.reports.report import Stopwatch, describe_change, exit_code, make
 from converge.system import System
 from unit.sample import ThingState, catalog, install, resource
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from converge.errors import ApplyError
-from converge.paths import At, Paths
+from converge.files.paths import At, Paths
 
 
 @pytest.fixture(params=["straight", "walk"], autouse=True)

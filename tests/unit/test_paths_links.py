@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from converge.paths import Paths, UnsafePathError
+from converge.files.paths import Paths, UnsafePathError
 
 STRANGER = 12345
 

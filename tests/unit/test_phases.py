@@ -6,14 +6,16 @@ import os
 
 import pytest
 
-from converge import baking, cache, image, kinds, outcome, report, runner, standing
+from converge import baking, kinds, outcome, runner
 from converge.config import Settings
 from converge.engine import Run
 from converge.errors import ProfileError
 from converge.inspection import Inspection
 from converge.mounts import Mount
 from converge.notifications import Notifications
-from converge.state import StateDirectory
+from converge.reports import report
+from converge.state import cache, image, standing
+from converge.state.directory import StateDirectory
 from converge.system import System
 from converge.testing import FakeSystem
 from converge.watching import Watching

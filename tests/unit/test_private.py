@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from converge import private
 from converge.errors import UsageError
+from converge.state import private
 
 
 def test_makes_what_is_missing(tmp_path):

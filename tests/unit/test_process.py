@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from converge import process
 from converge.errors import ApplyError
-from converge.process import Completed
+from converge.programs import process
+from converge.programs.process import Completed
 
 PYTHON = sys.executable
 # A daemon: another session, which has the pipes, and outlives the program that started it.

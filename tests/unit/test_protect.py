@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from converge import protect
+import converge
 from converge.config import Settings
 from converge.errors import ProfileError
+from converge.language import protect
 from converge.loading import compiled, trusted_read
 from converge.system import System
 
@@ -172,7 +173,7 @@ def test_the_message_names_what_is_needed():
 class TestOwnPaths:
     def test_the_agent_of_this_process(self):
         own = protect.own_paths("/var/lib/converge")
-        for path in (sys.prefix, sys.base_prefix, os.path.dirname(protect.__file__)):
+        for path in (sys.prefix, sys.base_prefix, os.path.dirname(converge.__file__)):
             assert path in own
         for path in ("/var/lib/converge", "/etc/converge", os.path.realpath(sys.executable)):
             assert path in own

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from converge.bundle.rollout import Rollout, parse, place
 from converge.errors import UsageError
-from converge.rollout import Rollout, parse, place
 
 START = 1_801_411_200.0  # 2027-01-31T16:00:00Z
 

@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from converge import kinds
-from converge.common import Common
-from converge.models import validate
-from converge.schema import profile_schema, templated
+from converge.language.common import Common
+from converge.language.models import validate
+from converge.language.schema import profile_schema, templated
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from converge import staging
+from converge.files import staging
 from converge.system import System
 
 

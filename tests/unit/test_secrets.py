@@ -9,15 +9,17 @@ import sys
 
 import pytest
 
-from converge import kinds, outcome, references, report, secrets, textdiff
+from converge import kinds, outcome, secrets, textdiff
 from converge.engine import Run
 from converge.errors import ProfileError
 from converge.inspection import Inspection
-from converge.models import validate
+from converge.language import references
+from converge.language.models import validate
+from converge.language.references import MARK, Concealed
 from converge.notifications import Notifications
-from converge.process import Completed
+from converge.programs.process import Completed
 from converge.provider import Spec
-from converge.references import MARK, Concealed
+from converge.reports import report
 from converge.secrets import SecretError, Secrets
 from converge.testing import FakeSystem, make_spec
 from converge.watching import Watching, steps
@@ -344,7 +346,7 @@ class TestRuns:
         code = (
             "import sys\nimport converge.runner, converge.watching, converge_resources.file,"
             " converge_resources.user, converge_resources.command\n"
-            "print({'converge.secrets', 'converge.references'} & sys.modules.keys())"
+            "print({'converge.secrets', 'converge.language.references'} & sys.modules.keys())"
         )
         done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
         assert done.stdout == "set()\n", done.stderr

@@ -12,10 +12,10 @@ import pytest
 from converge import sources
 from converge.config import Settings, is_remote
 from converge.errors import ConvergeError, UsageError
-from converge.fetch import FetchError
 from converge.sources import Source, SourceError, asking
 from converge.sources.oci import OciSource
 from converge.sources.web import WebSource
+from converge.web.fetch import FetchError
 from unit.web_server import Server, reply
 
 BUNDLE, SIGNATURES = b"a bundle", b"signatures"

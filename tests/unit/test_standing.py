@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from converge import standing
+from converge.state import standing
 
 INTERVAL = 1800.0
 

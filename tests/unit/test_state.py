@@ -7,8 +7,9 @@ import os
 
 import pytest
 
-from converge import private, state
 from converge.errors import UsageError
+from converge.state import directory as state
+from converge.state import private
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from converge import kinds, yamlfile
+from converge import kinds
 from converge.cli import main
-from converge.schema import profile_schema
+from converge.language import yamlfile
+from converge.language.schema import profile_schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILES = sorted((REPOSITORY / "profiles").glob("*.yaml"))

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from converge import store
-from converge.store import Store
+from converge.state import store
+from converge.state.store import Store
 
 
 @pytest.fixture

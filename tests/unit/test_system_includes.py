@@ -7,10 +7,11 @@ import stat
 
 import pytest
 
-from converge import cache, loading, systemd
+from converge import loading, systemd
 from converge.commands import _read
 from converge.config import Settings
 from converge.errors import ProfileError
+from converge.state import cache
 from converge.system import System
 from converge.systemd import words
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converge.template import TemplateError, Templates, Variables, is_template
+from converge.language.template import TemplateError, Templates, Variables, is_template
 
 
 class Lazy(Mapping):
@@ -379,7 +379,7 @@ def test_a_template_is_compiled_once():
 
 def test_jinja_is_imported_only_for_a_template():
     code = (
-        "import sys; from converge.template import Templates, Variables\n"
+        "import sys; from converge.language.template import Templates, Variables\n"
         "t = Templates(); t.value({'a': ['{ }', 1]}, Variables({'a': 1}))['a']; t.condition(True, {})\n"
         "assert not {'jinja2', 'json', 'difflib'} & (set(sys.modules) - before), sys.modules\n"
         "t.value('{{ 1 }}', {}); assert 'jinja2' in sys.modules"

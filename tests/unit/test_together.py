@@ -8,11 +8,11 @@ import threading
 
 import pytest
 
-from converge import atomic, together
-from converge.backup import Backups
 from converge.errors import ApplyError
+from converge.files import atomic, together
+from converge.files.backup import Backups
+from converge.files.together import Together
 from converge.system import System
-from converge.together import Together
 
 
 @pytest.fixture

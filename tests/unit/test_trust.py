@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from converge import trust
 from converge.errors import UsageError
-from converge.trust import UntrustedError
+from converge.files import trust
+from converge.files.trust import UntrustedError
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -250,9 +250,9 @@ if CAN_MOUNT:
         """A ConfigMap's directory is 0777 root:root without the sticky bit, mounted read-only."""
         lay(tmp_path, [("d/", 0o777), ("d/p", 0o666)])
         script = (
-            "import sys; from converge import trust; from converge.trust import UntrustedError\n"
+            "import sys; from converge.files import trust\n"
             "try: print(trust.read(sys.argv[1])[1].decode())\n"
-            "except UntrustedError as error: print('untrusted')\n"
+            "except trust.UntrustedError: print('untrusted')\n"
         )
         read = [sys.executable, "-Ic", script, f"{tmp_path}/d/p"]
         mount = 'mount --bind $0 $0 && mount -o remount,bind,ro $0 && exec "$@"'

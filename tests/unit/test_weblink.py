@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from converge import weblink
+from converge.web import weblink
 
 
 @pytest.mark.parametrize(

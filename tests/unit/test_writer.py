@@ -7,9 +7,9 @@ import stat
 
 import pytest
 
-from converge.backup import Backups
 from converge.errors import ApplyError
-from converge.journal import Journal
+from converge.files.backup import Backups
+from converge.files.journal import Journal
 from converge.system import System
 
 

@@ -16,9 +16,9 @@ import pytest
 UNSHARE = ["unshare", "--mount", "--propagation", "private"]
 PREPARE = """
 import json, os, subprocess, sys
-from converge.backup import Backups
+from converge.files.backup import Backups
 from converge.errors import ApplyError
-from converge.journal import Journal
+from converge.files.journal import Journal
 from converge.system import System
 
 root, state, source = [sys.argv[1] + name for name in ("/root", "/state", "/source")]

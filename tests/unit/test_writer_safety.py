@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from converge import atomic
-from converge.backup import Backups
 from converge.errors import ApplyError
+from converge.files import atomic
+from converge.files.backup import Backups
 from converge.system import System
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converge import yamlfile
 from converge.errors import ProfileError
+from converge.language import yamlfile
 
 PROFILE = b"""\
 profile: web

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from converge import kinds, protect
+from converge import kinds
 from converge.diff import difference
-from converge.models import validate
+from converge.language import protect
+from converge.language.models import validate
 from converge.provider import Unmanageable
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from converge import config, kinds, protect
+from converge import config, kinds
 from converge.adoption import fallback, writing
 from converge.adoption.checking import Checked
 from converge.adoption.sources import Contents
 from converge.declared import Asked
 from converge.errors import UsageError
+from converge.language import protect
 from converge.system import System
 from converge.textdiff import escaped
 from converge.usage import Parser

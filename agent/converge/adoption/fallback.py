@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from converge.declared import Declared
-from converge.models import validate
+from converge.language.models import validate
 from converge.provider import Unmanageable
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from converge.template import literal
+from converge.language.template import literal
+from converge.language.yamltext import refused
 from converge.textdiff import escaped
-from converge.yamltext import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,9 +9,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from converge import moments, output_file
-from converge.bundle import check, keyring, minisign, packing, statement
+from converge.bundle import check, keyring, minisign, moments, packing, statement
 from converge.errors import ConvergeError, UsageError
+from converge.reports import output_file
 from converge.usage import Parser
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def build(options: argparse.Namespace) -> list[str]:
-    """Pack a folder; what it says of the roll-out is checked by the rules of converge.rollout."""
-    from converge import rollout
+    """Pack a folder; what it says of the roll-out is checked by the rules of converge.bundle.rollout."""
+    from converge.bundle import rollout
 
     meta: dict[str, Any] = {"profile": options.profile}
     wanted = {

@@ -41,7 +41,7 @@ class Bundle(Record):
 
     @property
     def rollout(self) -> Mapping[str, Any]:
-        """Whom it is for, and when (converge.rollout)."""
+        """Whom it is for, and when (converge.bundle.rollout)."""
         found = self.meta.get("rollout", {})
         return found if isinstance(found, dict) else {}
 

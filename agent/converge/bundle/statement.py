@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from converge import moments
+from converge.bundle import moments
 from converge.bundle.minisign import SignatureError
 from converge.record import Record
 

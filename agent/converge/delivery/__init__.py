@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from converge.config import Settings
-    from converge.state import StateDirectory
+    from converge.state.directory import StateDirectory
 
 VERSION = 1
 _PATIENCE = 3.0  # seconds that a receiver has while a start waits
@@ -36,7 +36,7 @@ def deliver(settings: Settings, report: Mapping[str, Any], deadline: float = 10.
     """
     if not settings.report_to:
         return []
-    from converge import state as states
+    from converge.state import directory as states
 
     state = states.find(settings.state_dir, settings.root)
     made = envelope(settings, state, report)
@@ -78,8 +78,9 @@ def envelope(
     import hashlib
     import os
 
-    from converge import __version__, standing
-    from converge.identity import identity
+    from converge import __version__
+    from converge.bundle.identity import identity
+    from converge.state import standing
 
     stands = (standing.good(state.read_json(standing.NAME)) if state else None) or {}
     success = stands.get("success")
@@ -112,7 +113,7 @@ def _send(
     deadline: float,
 ) -> None:
     if target == "syslog":
-        from converge import logline
+        from converge.reports import logline
 
         logline.write([_line(settings, made)], "syslog")
     elif target.startswith("file:"):
@@ -130,7 +131,7 @@ def _send(
 
 
 def _line(settings: Settings, made: Mapping[str, Any]) -> str:
-    from converge import logline
+    from converge.reports import logline
 
     report = made["report"]
     counts = {name: number for name, number in report.get("counts", {}).items() if number}
@@ -143,6 +144,6 @@ def _line(settings: Settings, made: Mapping[str, Any]) -> str:
 
 
 def _shown(target: str) -> str:
-    from converge import weblink
+    from converge.web import weblink
 
     return weblink.shown(target)

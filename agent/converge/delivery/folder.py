@@ -10,7 +10,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from converge import atomic
+from converge.files import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,17 +7,17 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from converge import metrics
-from converge.fetch import FetchError, get
+from converge.reports import metrics
 from converge.sources import asking
-from converge.store import drop_oldest
+from converge.state.store import drop_oldest
+from converge.web.fetch import FetchError, get
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from converge.config import Settings
-    from converge.fetch import Request
-    from converge.state import StateDirectory
+    from converge.state.directory import StateDirectory
+    from converge.web.fetch import Request
 
 SPOOL = "spool"
 MOST_SPOOLED = 200  # reports; the oldest go first

@@ -7,8 +7,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from converge import config, output_file
+from converge import config
 from converge.fleet import members, reading
+from converge.reports import output_file
 from converge.usage import Parser
 
 if TYPE_CHECKING:

@@ -66,8 +66,8 @@ def _from_prometheus(url: str, settings: Settings) -> list[Member]:
 
 
 def _query(url: str, query: str, settings: Settings) -> list[dict[str, Any]]:
-    from converge.fetch import get
     from converge.sources import asking
+    from converge.web.fetch import get
 
     address = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': query})}"
     answer = get(asking.request(settings, address, most_bytes=_MOST_ANSWER))

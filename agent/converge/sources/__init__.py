@@ -1,6 +1,6 @@
 """Where profiles come from that are not on this machine: one module a scheme.
 
-A source only fetches: what it brings is believed, kept and put into force by converge.in_force. To
+A source only fetches: what it brings is believed, kept and put into force by `bundle.in_force`. To
 add one: a subclass of `Source`, and a row in `BUILT_IN`; or an entry point in the group
 `converge.sources` (name: the scheme, value: `module:class`) in a distribution of its own.
 """

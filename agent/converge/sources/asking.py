@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import UsageError
-from converge.fetch import Request
+from converge.web.fetch import Request
 
 if TYPE_CHECKING:
     from converge.config import Settings
@@ -15,7 +15,7 @@ DEADLINE = 30.0  # seconds for all of one request
 
 def token(settings: Settings) -> str:
     """Return the token of the settings' file, empty if there is none. Raises UntrustedError."""
-    from converge import trust
+    from converge.files import trust
 
     if not settings.token_file:
         return ""
@@ -24,7 +24,7 @@ def token(settings: Settings) -> str:
 
 def request(settings: Settings, url: str, **changes: Any) -> Request:
     """Return a request with all that the settings say of sources. Raises UsageError."""
-    from converge import weblink
+    from converge.web import weblink
 
     secret = token(settings)
     try:

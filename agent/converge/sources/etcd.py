@@ -62,8 +62,8 @@ class EtcdSource(Source):
         )  # fmt: skip
 
     def _ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        from converge.fetch import get
         from converge.sources import asking
+        from converge.web.fetch import get
 
         secret = asking.token(self.settings)
         headers = {"Content-Type": "application/json"}

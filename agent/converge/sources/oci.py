@@ -14,12 +14,12 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from converge import weblink
 from converge.bundle import keyring, packing
 from converge.bundle.check import Signed
 from converge.errors import UsageError
-from converge.fetch import Answer, FetchError, get
 from converge.sources import Fetched, Source, SourceError, asking
+from converge.web import weblink
+from converge.web.fetch import Answer, FetchError, get
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

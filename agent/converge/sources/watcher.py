@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import sys
 
-from converge import logline, memory, sources
-from converge import state as states
+from converge import sources
+from converge.bundle import memory
 from converge.errors import ConvergeError
+from converge.reports import logline
+from converge.state import directory as states
 from converge.worker import settings_of
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
-from converge import weblink
 from converge.bundle import keyring, packing
 from converge.bundle.check import Signed
 from converge.errors import UsageError
-from converge.fetch import Answer, FetchError, get
 from converge.sources import Fetched, Source
 from converge.sources.asking import request
+from converge.web import weblink
+from converge.web.fetch import Answer, FetchError, get
 
 _ARCHIVES = (".tar.gz", ".tgz")
 _MOST_SIGNATURES = 64 << 10

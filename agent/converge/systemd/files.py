@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from converge import trust
 from converge.errors import ConvergeError
+from converge.files import trust
 from converge.record import Record
 
 TYPE_CHECKING = False

@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import Problem
-from converge.places import TOP, Places, pack
-from converge.profile import Declaration
+from converge.language.places import TOP, Places, pack
+from converge.language.profile import Declaration
+from converge.language.template import literal
+from converge.language.yamlfile import Document
 from converge.record import Record
-from converge.template import literal
-from converge.yamlfile import Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 
-from converge.built_in_facts import os_release
+from converge.facts.built_in import os_release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from converge_resources.accounts.database import Accounts
 from converge_resources.accounts.defaults import Defaults
 from converge_resources.accounts.obstacles import Needs
 from converge_resources.accounts.ways import way
-from converge_resources.owners import Owners
+from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from converge.declared import Declared
 from converge_resources.accounts import passwords
 from converge_resources.accounts.database import Accounts
 from converge_resources.accounts.tables import names
-from converge_resources.owners import Owners
+from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

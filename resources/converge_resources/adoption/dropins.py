@@ -5,7 +5,7 @@ from __future__ import annotations
 from converge.declared import Declared
 from converge_resources import cron_schedule
 from converge_resources.adoption import files
-from converge_resources.owners import Owners
+from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

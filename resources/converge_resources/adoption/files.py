@@ -5,8 +5,8 @@ from __future__ import annotations
 import stat
 
 from converge.declared import Declared
-from converge_resources import disclosure, trees
-from converge_resources.owners import Owners
+from converge_resources.paths import disclosure, trees
+from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 
 from converge.declared import Declared
 from converge_resources.adoption import files, manifest
-from converge_resources.owners import Owners
+from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.declared import Declared
 from converge.mounts import unescape
-from converge_resources import fstab
+from converge_resources.mounts import fstab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

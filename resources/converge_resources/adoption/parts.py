@@ -6,8 +6,8 @@ import os
 
 from converge.declared import Declared
 from converge.errors import ConvergeError
-from converge_resources import ssh_keys
 from converge_resources.accounts.database import Accounts
+from converge_resources.ssh import keys as ssh_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def limits(asked: Asked, system: ReadOnlySystem) -> Iterator[Declared]:
 
 def keys(asked: Asked, system: ReadOnlySystem) -> Iterator[Declared]:
     """Yield the keys of these users, or of all."""
-    from converge_resources.authorized_file import place_of, read
     from converge_resources.authorized_key import AuthorizedKeySpec
+    from converge_resources.ssh.authorized_file import place_of, read
 
     accounts = Accounts(system)
     for user in asked.names or accounts.users:

@@ -6,7 +6,7 @@ import os
 
 from converge.declared import Declared
 from converge.errors import ConvergeError
-from converge_resources.owners import Owners
+from converge_resources.paths.owners import Owners
 from converge_resources.services.procs import Processes
 from converge_resources.services.runit import Runit
 from converge_resources.services.s6 import S6

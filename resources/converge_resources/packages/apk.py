@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from converge.process import Completed
+    from converge.programs.process import Completed
     from converge.system import ReadOnlySystem, System
 
 WORLD = "/etc/apk/world"

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from converge.process import Completed
+    from converge.programs.process import Completed
     from converge.system import ReadOnlySystem
     from converge_resources.packages import Order
     from converge_resources.packages.dpkg import Database

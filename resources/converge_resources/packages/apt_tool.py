@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from converge.process import Completed
+    from converge.programs.process import Completed
     from converge.system import ReadOnlySystem, System
 
 LIST_AGE = 24 * 3600.0  # seconds after which package lists are refreshed before an install

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from converge.process import Completed
+    from converge.programs.process import Completed
     from converge.system import ReadOnlySystem, System
 
 _INSTALLED = "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"

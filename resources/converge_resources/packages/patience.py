@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from converge.process import Completed
+    from converge.programs.process import Completed
     from converge.system import ReadOnlySystem, System
 
 TIMEOUT = 30 * 60.0  # seconds; a dpkg that is killed leaves a broken package behind

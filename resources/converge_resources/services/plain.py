@@ -8,7 +8,7 @@ import time
 from converge.errors import ApplyError, CannotManageError
 from converge.probe import CAP_KILL, CAP_SETGID, CAP_SETUID
 from converge.provider import Unmanageable
-from converge_resources.owners import Owners
+from converge_resources.paths.owners import Owners
 from converge_resources.services import RUNNING, STOPPED, Found, Manager, pidfile
 from converge_resources.services.procs import Processes
 from converge_resources.services.starting import start

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from converge.launch import Program
-from converge_resources import argvs, identity
+from converge.programs.launch import Program
+from converge_resources.programs import argvs, identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""`converge explain`: which file, layer or variable a value comes from."""

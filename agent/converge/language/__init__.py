@@ -1,0 +1,1 @@
+"""The profile language: YAML files to a catalog of validated, linked and ordered resources."""

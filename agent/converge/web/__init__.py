@@ -1,0 +1,1 @@
+"""HTTP(S), with a deadline that holds whatever the server does."""

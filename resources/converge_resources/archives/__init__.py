@@ -1,0 +1,1 @@
+"""Archives: read, planned and extracted, with nothing believed of them."""

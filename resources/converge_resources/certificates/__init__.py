@@ -1,0 +1,1 @@
+"""Certificates, and the trust store of the machine."""

@@ -1,0 +1,1 @@
+"""Mounts: their options, their lines in fstab, and how they are made."""

@@ -1,0 +1,1 @@
+"""Parts of a file: what `line`, `block`, `ini`, `json`, `yaml` and their like have in common."""

@@ -1,0 +1,1 @@
+"""What lives at a path: files, directories, trees, their owners and contents."""

@@ -1,0 +1,1 @@
+"""Programs that a profile declares: their words, and as whom they run."""

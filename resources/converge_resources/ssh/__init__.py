@@ -1,0 +1,1 @@
+"""Public keys of ssh, and the file that lists them."""

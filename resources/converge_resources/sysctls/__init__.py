@@ -1,0 +1,1 @@
+"""Kernel parameters: their names, what may set them, and how."""
