@@ -111,22 +111,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     _open_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    code = 0
     try:
         code = _dispatch(words)
         sys.stdout.flush()
-        return code
     except ConvergeError as error:
         from converge.commands import print_error
 
         print_error(error, as_json="--json" in words)
         return 1
-    except BrokenPipeError:
+    except BrokenPipeError:  # nobody reads it to its end: the run was what it was
         from converge.reports.output import silence
 
         silence(sys.stdout)
-        return 0
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 def parse(words: list[str]) -> dict[str, Any]:

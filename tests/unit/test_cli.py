@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -216,3 +218,17 @@ def test_help_does_not_show_what_is_between_the_agents_own_processes(call, capsy
     assert "--runtime-dir" in shown
     assert "--ready-fd" not in shown
     assert "SUPPRESS" not in shown
+
+
+def test_a_reader_that_has_gone_changes_no_exit_code(tmp_path):
+    (tmp_path / "p.yaml").write_text("resources: [{file: /none/x, content: x}]\n")
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        options = ["--profile", tmp_path / "p.yaml", "--root", tmp_path]
+        options += ["--state-dir", tmp_path / "state", "--runtime-dir", tmp_path / "run"]
+        argv = [sys.executable, "-I", "-m", "converge", "--once", *map(str, options)]
+        done = subprocess.run(argv, stdout=write, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(write)
+    assert done.returncode == 4, done.stderr
