@@ -7,7 +7,7 @@ that reading is believed. See ARCHITECTURE.md for the walk-through.
 from __future__ import annotations
 
 from converge import outcome, stopping
-from converge.errors import BatchError, CannotManageError, ConvergeError, StoppedError
+from converge.errors import ApplyError, BatchError, CannotManageError, ConvergeError, StoppedError
 from converge.inspection import Inspection, Item, by_kind, differs, explain
 
 TYPE_CHECKING = False
@@ -93,9 +93,8 @@ class Run:
             due = set(differing)
 
     def _check_deletions(self, changes: Iterable[Change[Any, Any]]) -> None:
-        count = sum(
-            self.inspection.item(change.id).provider.deletions(change) for change in changes
-        )
+        item = self.inspection.item
+        count = sum(item(change.id).provider.deletions(change) for change in changes)
         if count > self.allow_deletions:
             raise TooManyDeletionsError(
                 f"the run would delete {count} things; {self.allow_deletions} are allowed",
@@ -172,13 +171,9 @@ class Run:
         return ""
 
     def _apply(self, provider: AnyProvider, changes: list[Change[Any, Any]]) -> bool:
-        if not self._changing:
-            self._changing = True
-            self.before_change()
-        for change in changes:
-            self.notifications.announce(change.id, self.inspection.resources[change.id].notify)
         errors: dict[str, Exception] = {}
         try:
+            self._note(changes)
             provider.apply(changes, self.system)
         except BatchError as error:
             errors = error.errors
@@ -187,34 +182,41 @@ class Run:
         self._verify(changes, errors)
         return any(self.outcomes[change.id].result == outcome.CHANGED for change in changes)
 
+    def _note(self, changes: list[Change[Any, Any]]) -> None:
+        """Note durably what these will owe: no note, no change. Raises ApplyError."""
+        try:
+            if not self._changing:
+                self.before_change()
+                self._changing = True
+            for change in changes:
+                self.notifications.announce(change.id, self.inspection.resources[change.id].notify)
+        except OSError as error:
+            why = f"nothing can be noted in the state directory: {error.strerror}"
+            raise ApplyError(why, "make room there, or see why it cannot be written") from error
+
     def _verify(self, changes: list[Change[Any, Any]], errors: dict[str, Exception]) -> None:
         """Read again, and believe this reading rather than the provider."""
         self.system.forget()
         still = self.inspection.inspect([c.id for c in changes], self.system.read_only())
         for change in changes:
-            error = errors.get(change.spec.name)
-            after = self.outcomes[change.id]
-            if after.result == outcome.IN_SYNC:
-                self.outcomes[change.id] = outcome.changed(change)
-                self._applied[change.id] = change
+            name, error = change.id, errors.get(change.spec.name)
+            if self.outcomes[name].result == outcome.IN_SYNC:
+                self.outcomes[name] = outcome.changed(change)
+                self._applied[name] = change
                 self._count += 1
                 continue
-            self.notifications.withdraw(change.id)
+            self.notifications.withdraw(name)
             if isinstance(error, StoppedError):
-                self.outcomes[change.id] = outcome.stopped(change)
+                self.outcomes[name] = outcome.stopped(change)
             elif isinstance(error, CannotManageError):
-                policy = self.inspection.resources[change.id].on_unmanageable
-                self.outcomes[change.id] = outcome.unmanageable(
-                    error.args[0], error.remedy, policy, change
-                )
+                policy, why = self.inspection.resources[name].on_unmanageable, error.args[0]
+                self.outcomes[name] = outcome.unmanageable(why, error.remedy, policy, change)
             elif error is not None:
-                self.outcomes[change.id] = outcome.failed(
-                    explain(error), change, getattr(error, "remedy", "")
-                )
-            elif change.id in still:
-                self.outcomes[change.id] = outcome.failed(
-                    differs(self.inspection.item(change.id), still[change.id]), change
-                )
+                remedy = getattr(error, "remedy", "")
+                self.outcomes[name] = outcome.failed(explain(error), change, remedy)
+            elif name in still:
+                reason = differs(self.inspection.item(name), still[name])
+                self.outcomes[name] = outcome.failed(reason, change)
 
     def _refresh(self, group: list[Item]) -> bool:
         """Refresh those of a kind that were notified; a refresh that fails stays pending."""
@@ -242,8 +244,7 @@ class Run:
         right = (outcome.IN_SYNC, outcome.CHANGED)
         names = [n for n in self.inspection.resources if self.outcomes[n].result in right]
         differing = self._inspect_again(names)
+        reason = "something else in this run changes it back"
         for name, change in differing.items() if give_up else ():
-            self.outcomes[name] = outcome.failed(
-                "something else in this run changes it back", change
-            )
+            self.outcomes[name] = outcome.failed(reason, change)
         return differing

@@ -19,14 +19,14 @@ class Notifications:
     def __init__(self, state: StateDirectory | None) -> None:
         self._state = state
         self.pending: dict[str, list[str]] = dict(state.pending()) if state else {}
-        self._fresh: set[tuple[str, str]] = set()
+        self._fresh: dict[str, list[str]] = {}  # source → what its change under way has added
 
     def announce(self, source: str, targets: Iterable[str]) -> None:
-        """Note that `source` is about to change, and so notifies its targets."""
+        """Note that `source` is about to change, and so notifies its targets. Raises OSError."""
         added = [target for target in targets if source not in self.pending.get(target, ())]
+        self._fresh[source] = added
         for target in added:
             self.pending.setdefault(target, []).append(source)
-            self._fresh.add((source, target))
         if added:
             self._save()
 
@@ -36,18 +36,20 @@ class Notifications:
             self.pending.setdefault(name, [name])
 
     def withdraw(self, source: str) -> None:
-        """Take back what this run announced for `source`, which did not change after all."""
-        taken = [target for name, target in self._fresh if name == source]
+        """Take back what was announced last for `source`, which did not change after all."""
+        taken = self._fresh.pop(source, ())
         for target in taken:
-            self._fresh.discard((source, target))
             self.pending[target].remove(source)
             if not self.pending[target]:
                 del self.pending[target]
-        if taken:
-            self._save()
+        try:
+            if taken:
+                self._save()
+        except OSError:
+            return  # one refresh too many does no harm
 
     def done(self, target: str) -> None:
-        """Note that a target was refreshed."""
+        """Note that a target was refreshed. Raises OSError."""
         del self.pending[target]
         self._save()
 

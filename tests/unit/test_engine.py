@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from converge import outcome
@@ -229,6 +232,31 @@ def test_a_refresh_is_noted_before_the_change_and_withdrawn_if_there_was_none(th
     assert seen == [{"thing:t": ["thing:a"], "thing:u": ["thing:b"]}]
     assert thing.refreshed == ["t"]
     assert state.kept == {}
+
+
+def test_what_a_change_owes_is_not_withdrawn_by_a_later_one_that_fails():
+    owed = Notifications(None)
+    owed.announce("thing:a", ["thing:t"])
+    owed.announce("thing:a", ["thing:t"])  # once more, as something has changed it back
+    owed.withdraw("thing:a")
+    assert owed.pending == {"thing:t": ["thing:a"]}
+
+
+def test_without_room_for_notes_nothing_is_changed(thing, tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    state = Kept()
+    state.set_pending = full
+    made = run(
+        tmp_path, resource("a", notify=("thing:t",)), resource("t", 1),
+        notifications=Notifications(state),
+    )  # fmt: skip
+    assert results(made) == {"a": "failed", "t": "changed"}
+    assert "No space left" in made.outcomes["thing:a"].reason
+    made = run(tmp_path, resource("b"), before_change=full)
+    assert results(made) == {"b": "failed"}
+    assert "b" not in thing.live
 
 
 def test_a_pending_refresh_waits_for_a_target_that_is_skipped(thing, tmp_path):
