@@ -338,6 +338,16 @@ def test_a_home_is_moved(homely, root):
     assert not (root / "home/me").exists()
 
 
+def test_a_home_is_moved_where_few_descriptors_may_be_open(homely, root):
+    assert converge(USERS, [mine()], homely) == []
+    homely.paths._most_cached = 1  # as with a small `ulimit -n`
+    (root / "home/me/mine").write_text("kept")
+    inode = (root / "home/me").stat().st_ino
+    assert converge(USERS, [mine(home="/srv/deep/me")], homely) == []
+    assert (root / "srv/deep/me").stat().st_ino == inode, "it was renamed"
+    assert not (root / "home/me").exists()
+
+
 def test_a_home_is_copied_where_it_cannot_be_renamed(homely, root, monkeypatch):
     assert converge(USERS, [mine()], homely) == []
     (root / "home/me/program").write_text("x")

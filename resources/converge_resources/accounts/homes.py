@@ -11,6 +11,7 @@ import os
 import stat
 
 from converge.errors import ApplyError
+from converge.files.paths import At
 from converge_resources.accounts.tree import copy_content, give_tree
 
 TYPE_CHECKING = False
@@ -132,10 +133,9 @@ def _make_above(system: System, home: str) -> None:
 
 def _renamed(system: System, old: str, new: str) -> bool:
     """Rename a directory; False: it is on another file system, or in a lower overlay layer."""
-    old_fd, old_name = system.paths.parent(old)
-    new_fd, new_name = system.paths.parent(new)
     try:
-        os.rename(old_name, new_name, src_dir_fd=old_fd, dst_dir_fd=new_fd)
+        with At(system.paths, old) as (old_fd, name), At(system.paths, new) as (new_fd, new_name):
+            os.rename(name, new_name, src_dir_fd=old_fd, dst_dir_fd=new_fd)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
