@@ -91,6 +91,19 @@ def test_a_directory(folder, capsys):
     assert "\x1b" not in shown
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        envelope(report={"counts": []}), envelope(report={"bundle": [1]}), {"report": "none"},
+        envelope(report={"bundle": {"sequence": float("inf")}}), envelope(interval=10**400),
+    ],
+)  # fmt: skip
+def test_whatever_a_file_holds_it_is_one_member(folder, made, capsys):
+    assert main([folder(made, envelope()), "--json"]) == 4
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    assert (counts["failed"], counts["converged"]) == (1, 1)
+
+
 def test_links_and_devices_in_the_directory_are_not_followed(folder, tmp_path):
     where = folder(envelope())
     (tmp_path / "link.json").symlink_to("/etc/passwd")
@@ -160,7 +173,15 @@ def test_prometheus():
     assert (found.name, found.sequence, found.drift, found.interval) == ("web-1", 7, 3, 300.0)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"data": {}}', b"<html>"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b'{"data": {}}', b"<html>", b'{"data": {"result": [{}]}}',
+        b'{"data": {"result": [{"metric": {}, "value": []}]}}',
+        b'{"data": {"result": [{"metric": {}, "value": [1, "2"]}]}}',
+        b'{"data": {"result": [{"metric": {"__name__": "converge_unresolved"}, "value": [1, "NaN"]}]}}',
+    ],
+)  # fmt: skip
 def test_what_is_no_prometheus(body):
     with (
         Server(lambda seen: reply(body)) as server,

@@ -79,7 +79,7 @@ def plain(member: Member, now: float) -> dict[str, Any]:
 
 
 def of_envelope(made: Mapping[str, Any]) -> Member:
-    """Return the member of an envelope (converge.delivery). Raises KeyError, TypeError, ValueError."""
+    """Return the member of an envelope (converge.delivery). Raises anything for what is none."""
     report = made["report"]
     bundle = report.get("bundle") or {}
     troubled = [entry for entry in report.get("resources", []) if entry["fatal"]]

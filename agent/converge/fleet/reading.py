@@ -48,7 +48,7 @@ def _member(path: str) -> Member:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(fd, "rb") as file:
             return of_envelope(json.loads(file.read(_MOST_REPORT)))
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001  whoever can write there may have put anything there
         name = os.path.basename(path).removesuffix(".json")
         return Member(name=name, failed=True, detail=f"no report: {type(error).__name__}")
 
@@ -56,26 +56,25 @@ def _member(path: str) -> Member:
 def _from_prometheus(url: str, settings: Settings) -> list[Member]:
     """Return the members by the series that Prometheus holds now (its HTTP API, /api/v1/query)."""
     found: dict[str, dict[str, float]] = {}
-    for name, query in (("", _QUERY), ("drift", _DRIFT)):
-        for sample in _query(url, query, settings):
-            labels = sample["metric"]
-            key = next((labels[label] for label in _LABELS if label in labels), "?")
-            what = name or labels["__name__"].removeprefix("converge_")
-            found.setdefault(key, {})[what] = float(sample["value"][1])
-    return [_of_series(name, values) for name, values in found.items()]
+    try:
+        for name, query in (("", _QUERY), ("drift", _DRIFT)):
+            for sample in _query(url, query, settings):
+                labels = sample["metric"]
+                key = next((labels[label] for label in _LABELS if label in labels), "?")
+                what = name or labels["__name__"].removeprefix("converge_")
+                found.setdefault(key, {})[what] = float(sample["value"][1])
+        return [_of_series(name, values) for name, values in found.items()]
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+        raise UsageError(f"{url} did not answer as Prometheus does") from None
 
 
-def _query(url: str, query: str, settings: Settings) -> list[dict[str, Any]]:
+def _query(url: str, query: str, settings: Settings) -> Any:
     from converge.sources import asking
     from converge.web.fetch import get
 
     address = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': query})}"
     answer = get(asking.request(settings, address, most_bytes=_MOST_ANSWER))
-    try:
-        result: list[dict[str, Any]] = json.loads(answer.body)["data"]["result"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise UsageError(f"{url} did not answer as Prometheus does") from None
-    return result
+    return json.loads(answer.body)["data"]["result"]
 
 
 def _of_series(name: str, values: dict[str, float]) -> Member:
