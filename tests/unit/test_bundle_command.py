@@ -114,3 +114,39 @@ def test_we_verify_minisign_s(here):
     main(["verify", "web.tar.gz", "--key", "m.pub", "--name", "web"])
     main(["sign", "web.tar.gz", "--key", "m.key", "--sequence", "10"])
     main(["verify", "web.tar.gz", "--key", "m.pub", "--name", "web"])
+
+
+def test_signatures_of_other_content_are_not_built_on(here):
+    keys("one", "two")
+    main(["build", "web", "-o", "web.tar.gz"])
+    for name in ("one", "two"):
+        main(
+            ["sign", "web.tar.gz", "--key", f"{name}.key", *(["--sequence", "3"] * (name == "one"))]
+        )
+    (here / "web/profile.yaml").write_text("resources: []  # other\n")
+    main(["build", "web", "-o", "web.tar.gz"])
+    main(["sign", "web.tar.gz", "--key", "one.key"])
+    main(["verify", "web.tar.gz", "--key", "one.pub"])
+    text = (here / "web.tar.gz.minisig").read_text()
+    assert "sequence=3 " not in text, "the content is new, so is its sequence"
+    assert len(minisign.signatures(text)) == 1
+
+
+@pytest.mark.parametrize("name", ["one.key", "one.pub", "web.tar.gz.minisig"])
+def test_what_is_no_text_is_told(here, name):
+    keys("one")
+    main(["build", "web", "-o", "web.tar.gz"])
+    main(["sign", "web.tar.gz", "--key", "one.key"])
+    (here / name).write_bytes(b"\xff\n" * 4)
+    words = ["sign", "--key", "one.key"] if name == "one.key" else ["verify", "--key", "one.pub"]
+    with pytest.raises(ConvergeError):
+        main([words[0], "web.tar.gz", *words[1:]])
+
+
+def test_a_file_that_cannot_be_read_is_told(here, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied", "x")
+
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(ConvergeError, match="Permission denied"):
+        main(["build", "web", "-o", "web.tar.gz"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -10,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from converge.bundle import check, keyring, minisign, moments, packing, statement
-from converge.errors import ConvergeError, UsageError
+from converge.errors import UsageError
 from converge.reports import output_file
 from converge.usage import Parser
 
@@ -62,7 +61,7 @@ def sign(options: argparse.Namespace) -> list[str]:
     """Sign a bundle; a signature by another key over the same statement is added to those there."""
     data = _read(options.bundle)
     packing.unpack(data)
-    key = minisign.secret_key(_read(options.key).decode(), _password(options))
+    key = minisign.secret_key(_text(options.key), _password(options))
     file = options.bundle + ".minisig"
     others = _others(file, data, key) if os.path.exists(file) else ""
     if others and not (options.name or options.sequence):
@@ -77,14 +76,16 @@ def sign(options: argparse.Namespace) -> list[str]:
 
 def _others(file: str, data: bytes, key: minisign.SecretKey) -> str:
     """Return the signatures that stand already over these very bytes, by other keys."""
-    lines = _read(file).decode().splitlines(keepends=True)
+    lines = _text(file).splitlines(keepends=True)
     kept = []
     for i, signature in enumerate(minisign.signatures("".join(lines))):
-        with contextlib.suppress(ConvergeError):
-            if signature.id == key.id:
-                minisign.verify(key.public, signature, data)
         if signature.id != key.id:
             kept += lines[4 * i : 4 * i + 4]
+            continue
+        try:
+            minisign.verify(key.public, signature, data)
+        except minisign.SignatureError:
+            return ""  # they are all of another content
     return "".join(kept)
 
 
@@ -94,8 +95,8 @@ def verify(options: argparse.Namespace) -> list[str]:
     changes = options.bundle + ".keys"
     signed = check.Signed(
         content=data,
-        signatures=_read(options.bundle + ".minisig").decode(),
-        keys=_read(changes).decode() if os.path.exists(changes) else "",
+        signatures=_text(options.bundle + ".minisig"),
+        keys=_text(changes) if os.path.exists(changes) else "",
     )
     root = keyring.ring(map(_public, options.key), options.threshold)
     believed = check.verify(signed, root, options.name)
@@ -117,15 +118,13 @@ def keygen(options: argparse.Namespace) -> list[str]:
 def rekey(options: argparse.Namespace) -> list[str]:
     """Add the next key list, signed by the secret keys given, and check that agents will follow."""
     root = keyring.ring(map(_public, options.old), options.old_threshold)
-    before = _read(options.changes).decode() if os.path.exists(options.changes) else ""
+    before = _text(options.changes) if os.path.exists(options.changes) else ""
     now = keyring.follow(root, before)
     later = keyring.ring(map(_public, options.new), options.threshold, now.version + 1)
     password = _password(options)
     document = later.document()
     signatures = "".join(
-        minisign.sign(
-            minisign.secret_key(_read(file).decode(), password), document.encode(), "keys"
-        )
+        minisign.sign(minisign.secret_key(_text(file), password), document.encode(), "keys")
         for file in options.key
     )
     changes = before + keyring.change(document, signatures)
@@ -137,7 +136,7 @@ def rekey(options: argparse.Namespace) -> list[str]:
 
 
 def _public(text: str) -> minisign.PublicKey:
-    return minisign.public_key(_read(text).decode() if os.path.exists(text) else text)
+    return minisign.public_key(_text(text) if os.path.exists(text) else text)
 
 
 def _moment(text: str) -> str:
@@ -150,6 +149,10 @@ def _moment(text: str) -> str:
 
 def _password(options: argparse.Namespace) -> bytes:
     return _read(options.password_file).rstrip(b"\n") if options.password_file else b""
+
+
+def _text(path: str) -> str:
+    return _read(path).decode(errors="replace")
 
 
 def _read(path: str) -> bytes:

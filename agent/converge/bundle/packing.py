@@ -47,7 +47,7 @@ class Bundle(Record):
 
 
 def pack(folder: str, meta: Mapping[str, Any]) -> bytes:
-    """Return a bundle of all regular files below a folder. Raises UsageError for a link or device."""
+    """Return a bundle of all regular files below a folder. Raises UsageError for anything else."""
     import gzip
     import tarfile
 
@@ -57,8 +57,11 @@ def pack(folder: str, meta: Mapping[str, Any]) -> bytes:
             tar, META, json.dumps({"version": 1, **meta}, sort_keys=True, indent=1).encode() + b"\n"
         )
         for path, name in sorted(_files(folder), key=lambda found: found[1]):
-            with open(path, "rb") as file:
-                _put(tar, name, file.read())
+            try:
+                with open(path, "rb") as file:
+                    _put(tar, name, file.read())
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror}") from error
     packed = gzip.compress(raw.getvalue(), 9, mtime=0)
     unpack(packed)  # what is refused later is refused now
     return packed
