@@ -169,3 +169,10 @@ def test_without_a_state_directory_one_report_is_sent(place, monkeypatch):
     with Server(collector) as server:
         delivery.deliver(settings(place, server.url), delivery.failed("x", "once"))
     assert len(collector.batches) == 1
+
+
+def test_a_machine_id_that_is_no_text_stops_no_run(place):
+    (place / "root/etc/machine-id").write_bytes(b"\xff\n")
+    (place / "reports").mkdir()
+    assert commands.once(settings(place, f"file:{place}/reports")) == 0
+    assert len(list((place / "reports").iterdir())) == 1

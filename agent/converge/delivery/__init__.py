@@ -82,6 +82,7 @@ def envelope(
     from converge.bundle.identity import identity
     from converge.state import standing
 
+    own = identity(settings.root).encode(errors="surrogateescape")
     stands = (standing.good(state.read_json(standing.NAME)) if state else None) or {}
     success = stands.get("success")
     told = dict(report)
@@ -93,7 +94,7 @@ def envelope(
     return {
         "version": VERSION,
         "host": os.uname().nodename,
-        "container": hashlib.sha256(identity(settings.root).encode()).hexdigest()[:16],
+        "container": hashlib.sha256(own).hexdigest()[:16],
         "groups": list(settings.groups),
         "agent": __version__,
         "interval": settings.interval,
