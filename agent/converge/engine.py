@@ -188,8 +188,8 @@ class Run:
             if not self._changing:
                 self.before_change()
                 self._changing = True
-            for change in changes:
-                self.notifications.announce(change.id, self.inspection.resources[change.id].notify)
+            resources = self.inspection.resources
+            self.notifications.announce({c.id: resources[c.id].notify for c in changes})
         except OSError as error:
             why = f"nothing can be noted in the state directory: {error.strerror}"
             raise ApplyError(why, "make room there, or see why it cannot be written") from error
@@ -198,15 +198,15 @@ class Run:
         """Read again, and believe this reading rather than the provider."""
         self.system.forget()
         still = self.inspection.inspect([c.id for c in changes], self.system.read_only())
+        right = {c.id for c in changes if self.outcomes[c.id].result == outcome.IN_SYNC}
+        self.notifications.withdraw(c.id for c in changes if c.id not in right)
         for change in changes:
             name, error = change.id, errors.get(change.spec.name)
-            if self.outcomes[name].result == outcome.IN_SYNC:
+            if name in right:
                 self.outcomes[name] = outcome.changed(change)
                 self._applied[name] = change
                 self._count += 1
-                continue
-            self.notifications.withdraw(name)
-            if isinstance(error, StoppedError):
+            elif isinstance(error, StoppedError):
                 self.outcomes[name] = outcome.stopped(change)
             elif isinstance(error, CannotManageError):
                 policy, why = self.inspection.resources[name].on_unmanageable, error.args[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from converge.state.directory import StateDirectory
 
@@ -19,15 +19,18 @@ class Notifications:
     def __init__(self, state: StateDirectory | None) -> None:
         self._state = state
         self.pending: dict[str, list[str]] = dict(state.pending()) if state else {}
-        self._fresh: dict[str, list[str]] = {}  # source → what its change under way has added
+        self._fresh: dict[str, list[str]] = {}  # source → what was announced last
 
-    def announce(self, source: str, targets: Iterable[str]) -> None:
-        """Note that `source` is about to change, and so notifies its targets. Raises OSError."""
-        added = [target for target in targets if source not in self.pending.get(target, ())]
-        self._fresh[source] = added
-        for target in added:
-            self.pending.setdefault(target, []).append(source)
-        if added:
+    def announce(self, notified: Mapping[str, Iterable[str]]) -> None:
+        """Note that these are about to change, and so notify their targets. Raises OSError."""
+        self._fresh = {
+            source: [target for target in targets if source not in self.pending.get(target, ())]
+            for source, targets in notified.items()
+        }
+        for source, targets in self._fresh.items():
+            for target in targets:
+                self.pending.setdefault(target, []).append(source)
+        if any(self._fresh.values()):
             self._save()
 
     def recur(self, names: Iterable[str]) -> None:
@@ -35,10 +38,10 @@ class Notifications:
         for name in names:
             self.pending.setdefault(name, [name])
 
-    def withdraw(self, source: str) -> None:
-        """Take back what was announced last for `source`, which did not change after all."""
-        taken = self._fresh.pop(source, ())
-        for target in taken:
+    def withdraw(self, sources: Iterable[str]) -> None:
+        """Take back what was announced last for these, which did not change after all."""
+        taken = [(source, target) for source in sources for target in self._fresh.pop(source, ())]
+        for source, target in taken:
             self.pending[target].remove(source)
             if not self.pending[target]:
                 del self.pending[target]

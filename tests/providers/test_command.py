@@ -270,15 +270,15 @@ class TestNotified:
     def test_refresh_only_runs_when_notified_and_its_guards_agree(self, system):
         assert run(system, "make", refresh_only=True).refreshed == []
         owed = Notifications(None)
-        owed.announce("file:/x", ["command:make"])
+        owed.announce({"file:/x": ["command:make"]})
         assert run(system, "make", owed, refresh_only=True).refreshed == ["command:make"]
-        owed.announce("file:/x", ["command:make"])
+        owed.announce({"file:/x": ["command:make"]})
         run(system, "make", owed, refresh_only=True, unless="true")
         assert [argv[0] for argv in system.ran] == ["/usr/bin/make", "/usr/bin/true"]
 
     def test_what_ran_in_this_run_is_not_run_again_when_notified(self, system):
         owed = Notifications(None)
-        owed.announce("file:/x", ["command:make"])
+        owed.announce({"file:/x": ["command:make"]})
         run(system, "make", owed, creates="/made")
         assert [argv[0] for argv in system.ran] == ["/usr/bin/make"]
 

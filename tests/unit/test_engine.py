@@ -236,10 +236,26 @@ def test_a_refresh_is_noted_before_the_change_and_withdrawn_if_there_was_none(th
 
 def test_what_a_change_owes_is_not_withdrawn_by_a_later_one_that_fails():
     owed = Notifications(None)
-    owed.announce("thing:a", ["thing:t"])
-    owed.announce("thing:a", ["thing:t"])  # once more, as something has changed it back
-    owed.withdraw("thing:a")
+    owed.announce({"thing:a": ["thing:t"]})
+    owed.announce({"thing:a": ["thing:t"]})  # once more, as something has changed it back
+    owed.withdraw(["thing:a"])
     assert owed.pending == {"thing:t": ["thing:a"]}
+
+
+def test_what_a_batch_owes_is_noted_in_one_go(thing, tmp_path):
+    state, noted = Kept(), []
+    state.set_pending = lambda pending: noted.append(
+        {name: [*them] for name, them in pending.items()}
+    )
+    thing.live["t"] = ThingState(value=1)
+    thing.tricks |= {"b": "fail", "c": "fail"}
+    many = [resource(name, notify=("thing:t",)) for name in "abcd"]
+    run(tmp_path, *many, resource("t", 1), notifications=Notifications(state))
+    assert noted == [
+        {"thing:t": [f"thing:{name}" for name in "abcd"]},
+        {"thing:t": ["thing:a", "thing:d"]},
+        {},
+    ]
 
 
 def test_without_room_for_notes_nothing_is_changed(thing, tmp_path):

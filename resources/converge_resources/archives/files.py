@@ -44,6 +44,7 @@ class Extraction:
         self._spec = spec
         self._system = system
         self._uid, self._gid = owner
+        self._managed = frozenset(spec.managed)
 
     def run(self, entries: Mapping[str, Entry], members: Iterator[Member]) -> None:
         """Write all entries, taking the content of each from the archive in its order."""
@@ -57,7 +58,7 @@ class Extraction:
             if stopping.requested():
                 raise StoppedError("the run was asked to stop")
             wanted = sources.get(number)
-            if wanted is not None and self._at(wanted.path) not in self._spec.managed:
+            if wanted is not None and self._at(wanted.path) not in self._managed:
                 self._write(wanted, member)
 
     def _at(self, path: str) -> str:

@@ -151,8 +151,7 @@ class _Transaction:
             done = self._attempt() if self.orders else done
         if done.code != 0:
             self.tool.configure()  # one failed script leaves its neighbours unpacked
-            for order in self.orders:
-                self._note(order, words(done))
+            self._note(self.orders, words(done))
 
     def _attempt(self) -> Completed:
         argv = [*self._flags(self.orders), "install", "--", *self._targets(self.orders)]
@@ -169,9 +168,7 @@ class _Transaction:
             return
         done = self.tool.get(["purge", "--", *left])
         if done.code != 0:
-            for order in self.orders:
-                if order.name in left:
-                    self._note(order, words(done))
+            self._note([order for order in self.orders if order.name in left], words(done))
 
     def _flags(self, orders: Sequence[Order]) -> list[str]:
         first, actions = orders[0], {order.action for order in orders}
@@ -198,11 +195,12 @@ class _Transaction:
         self.orders.remove(order)
         self.errors[order.name] = ApplyError(why)
 
-    def _note(self, order: Order, why: str) -> None:
-        """Note a failure, unless the order was carried out all the same."""
-        found = Database(self.tool.system).find([order.name])
-        if not order.satisfied(found.get(order.name)):
-            self.errors[order.name] = ApplyError(f"apt-get: {why}")
+    def _note(self, orders: Sequence[Order], why: str) -> None:
+        """Note a failure of those orders that were not carried out all the same."""
+        found = Database(self.tool.system).find([order.name for order in orders])
+        for order in orders:
+            if not order.satisfied(found.get(order.name)):
+                self.errors[order.name] = ApplyError(f"apt-get: {why}")
 
 
 def _unknown(order: Order) -> str:
