@@ -48,12 +48,11 @@ class MountSpec(Spec):
         if self.state in ("mounted", "present"):
             if self.type is None:
                 yield "type", "a mount needs a `type`, such as tmpfs or bind"
-            elif self.source is None and not mount_options.binds(self.type, self.options):
-                return
-            elif self.source is None:
-                yield "source", "a bind needs a `source`"
-            elif mount_options.binds(self.type, self.options) and self.source[:1] != "/":
-                yield "source", f"{self.source!r} is not an absolute path"
+            elif mount_options.binds(self.type, self.options):
+                if self.source is None:
+                    yield "source", "a bind needs a `source`"
+                elif not self.source.startswith("/"):
+                    yield "source", f"{self.source!r} is not an absolute path"
         if self.fstab and self.state != "mounted":
             yield "fstab", "`present` and `absent` manage the line by themselves"
 

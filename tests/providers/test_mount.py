@@ -317,6 +317,7 @@ def test_order():
         ({"options": ["a,b"]}, "one option"),
         ({"options": ["a b"]}, "one option"),
         ({"state": "unmounted", "fstab": True}, "manage the line by themselves"),
+        ({"state": "present", "fstab": True}, "manage the line by themselves"),
         ({"name": "mnt"}, "not an absolute path"),
         ({"source": "a\nb"}, "one line of text"),
     ],
