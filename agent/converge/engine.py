@@ -61,9 +61,7 @@ class Run:
         self.before_change = before_change
         self.refreshed: list[str] = []
         self._applied: dict[str, Change[Any, Any]] = {}
-        self._done = 0
-        self._count = 0
-        self._deleted = 0
+        self._done = self._count = self._deleted = 0
         self._changing = False
 
     @property
@@ -117,8 +115,7 @@ class Run:
                 self.tick(self._done, len(self.inspection.resources))
 
     def _may_ask_again(self, name: str) -> bool:
-        failed = self.outcomes[name].result == outcome.FAILED
-        return not failed or name in self.inspection.waiting
+        return self.outcomes[name].result != outcome.FAILED or name in self.inspection.waiting
 
     def _inspect_again(self, names: list[str]) -> dict[str, Change[Any, Any]]:
         """Inspect once more; what this run changed and still is right stays `changed`."""
@@ -228,13 +225,16 @@ class Run:
             if not sources or waits or item.resource.noop:
                 continue
             created = name in self._applied and self._applied[name].before is None
+            silent = created or sources == [name]  # what is done in every run is no news
             try:
+                self.notifications.announce({name: () if silent else item.resource.notify})
                 if not created:  # what was just started is not restarted
                     item.provider.refresh(self.inspection.item(name).spec, self.system)
                     self.refreshed.append(name)
                     refreshed = True
                 self.notifications.done(name)
             except Exception as error:  # noqa: BLE001  a provider must not end the run
+                self.notifications.withdraw([name])
                 reason = f"refresh failed: {explain(error)}"
                 self.outcomes[name] = outcome.failed(reason, self.outcomes[name].change)
         return refreshed

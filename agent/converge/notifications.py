@@ -22,7 +22,7 @@ class Notifications:
         self._fresh: dict[str, list[str]] = {}  # source → what was announced last
 
     def announce(self, notified: Mapping[str, Iterable[str]]) -> None:
-        """Note that these are about to change, and so notify their targets. Raises OSError."""
+        """Note that these will change, or be refreshed, and notify their targets. Raises OSError."""
         self._fresh = {
             source: [target for target in targets if source not in self.pending.get(target, ())]
             for source, targets in notified.items()

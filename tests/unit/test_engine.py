@@ -183,6 +183,34 @@ def test_what_was_just_made_is_not_refreshed(thing, tmp_path):
     assert thing.refreshed == []
 
 
+def chain():
+    """a notifies b, and b notifies c."""
+    return (
+        resource("a", notify=("thing:b",)),
+        resource("b", 1, notify=("thing:c",), after=("thing:a",)),
+        resource("c", 2, after=("thing:b",)),
+    )
+
+
+def test_who_is_refreshed_notifies_in_turn(thing, tmp_path):
+    thing.live["b"] = thing.live["c"] = ThingState(value=1)
+    made = run(tmp_path, *chain())
+    assert results(made) == {"a": "changed", "b": "in_sync", "c": "in_sync"}
+    assert made.refreshed == ["thing:b", "thing:c"]
+
+
+def test_a_refresh_that_failed_notifies_nobody(thing, tmp_path):
+    state = Kept()
+    thing.live["b"] = thing.live["c"] = ThingState(value=1)
+    thing.tricks["refresh b"] = True
+    run(tmp_path, *chain(), notifications=Notifications(state))
+    assert state.kept == {"thing:b": ["thing:a"]}
+    thing.tricks.clear()
+    made = run(tmp_path, *chain(), notifications=Notifications(state))
+    assert made.refreshed == ["thing:b", "thing:c"]
+    assert state.kept == {}
+
+
 class Kept:
     """A state directory's memory of what is pending."""
 
