@@ -18,6 +18,7 @@ KINDS = ["command", "file", "line", "package", "symlink"]
         ("flie", [], "did you mean `line` or `file`?"),
         ("pakage", [], "did you mean `package`?"),
         ("state", ["owner", "file"], "the kind goes first: `- file: …`"),
+        ("name", ["ansible.builtin.copy", "when"], "the kind goes first: `- file: …`"),
         ("docker", [], "see `converge kinds`"),
         ("systemd", [], "see `converge kinds`"),  # which would be `service`, if there were that
     ],
@@ -38,6 +39,21 @@ def test_kinds(word, attributes, remedy):
 )
 def test_attributes(word, remedy):
     assert hints.attribute(word, "file", ["state", "mode"]) == remedy
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "remedy"),
+    [
+        ("option", ["section", "key"], "in converge that is `key`"),  # and not `section`
+        ("source", ["target", "force"], "in converge that is `target`"),
+        ("source", ["url", "force"], "in converge that is `url`"),
+        ("onlyif", ["only_if", "when"], "in converge that is `only_if`"),
+        ("onlyif", ["when"], "in converge that is `when`"),
+        ("group", ["gid", "groups"], "in converge that is `gid`"),
+    ],
+)
+def test_what_a_word_means_depends_on_the_kind(word, known, remedy):
+    assert hints.attribute(word, "thing", known) == remedy
 
 
 @pytest.mark.parametrize(

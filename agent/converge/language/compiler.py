@@ -174,6 +174,9 @@ class Compiler:
             return None
 
     def _read_source(self, name: str) -> tuple[str, bytes]:
+        if "://" in name:
+            remedy = "a source lies in the profile's folder; what a URL gives is a `download`"
+            raise ConvergeError(f"`{name}` is no path", remedy)
         path = os.path.normpath(os.path.join(self.profile.folder, name))
         if not path.startswith(self.profile.folder.rstrip("/") + "/"):
             raise ConvergeError(

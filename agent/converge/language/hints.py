@@ -21,27 +21,35 @@ _KINDS = {
     "systemd": "service", "cron_d": "cron", "cron_job": "cron", "ssh_authorized_key": "authorized_key",
     "hosts": "host", "pam_limits": "limits", "useradd": "user", "dir": "directory",
 }  # fmt: skip
-_ATTRIBUTES = {
-    "ensure": "in converge that is `state`",
-    "action": "in converge that is `state`",
-    "path": "the name comes after the kind: `- file: /etc/motd`",
-    "dest": "the name comes after the kind: `- file: /etc/motd`",
-    "src": "in converge that is `source`",
-    "perms": "in converge that is `mode`",
-    "permissions": "in converge that is `mode`",
-    "loop": "in converge that is `for_each`",
-    "with_items": "in converge that is `for_each`",
-    "with_dict": "in converge that is `for_each`",
-    "requires": "in converge that is `require`",
-    "depends_on": "in converge that is `require`",
-    "only_if": "in converge that is `when`",
-    "onlyif": "in converge that is `when`",
+_ATTRIBUTES = {  # of these, the first that the kind has
+    "ensure": "state", "action": "state", "perms": "mode", "permissions": "mode", "chmod": "mode",
+    "loop": "for_each", "with_items": "for_each", "with_dict": "for_each",
+    "requires": "require", "depends_on": "require", "notifies": "notify",
+    "only_if": "when", "onlyif": "only_if when",
+    "src": "source target url", "source": "target url", "to": "target", "fstype": "type",
+    "device": "source", "checksum": "digest", "sha256": "digest", "sha256sum": "digest",
+    "strip_components": "strip", "option": "key", "setting": "key", "line": "content",
+    "block": "content", "match": "regexp", "after": "insertafter", "group": "gid",
+    "create_home": "manage_home", "createhome": "manage_home", "managehome": "manage_home",
+    "gecos": "comment", "append": "membership", "address": "ip", "ipaddress": "ip",
+    "cmd": "argv", "chdir": "cwd", "environment": "env", "env": "environment",
+    "refreshonly": "refresh_only", "retries": "tries", "job": "command",
+    "special_time": "schedule", "monthday": "day", "patterns": "matches",
+}  # fmt: skip
+_THE_NAME = "the name comes after the kind: `- file: /etc/motd`"
+_OWN_USER = "every resource is managed as the agent's own user; remove it"
+_ENABLED = "whether it starts with the container is not managed: the run at a start starts it"
+_SAID = {
+    "path": _THE_NAME,
+    "dest": _THE_NAME,
     "not_if": "in converge that is `when`, with `not`",
-    "notifies": "in converge that is `notify`",
-    "become": "every resource is managed as the agent's own user; remove it",
-    "sudo": "every resource is managed as the agent's own user; remove it",
+    "become": _OWN_USER,
+    "sudo": _OWN_USER,
+    "enabled": _ENABLED,
+    "enable": _ENABLED,
     "register": "a resource gives no result; another follows it by `subscribe` or `require`",
     "ignore_errors": "see `on_unmanageable`, and `noop`",
+    "validate_certs": "a server's certificate is always checked; see `ca`",
 }
 _KEYS = {
     "variables": "vars", "tasks": "resources", "imports": "include", "includes": "include",
@@ -51,22 +59,28 @@ _KEYS = {
 
 def kind(word: str, attributes: Collection[str], known: Collection[str]) -> str:
     """Return the remedy for an unknown kind with these attributes."""
-    misplaced = [attribute for attribute in attributes if attribute in known]
-    if misplaced:
-        return f"the kind goes first: `- {misplaced[0]}: …`"
-    ours = _KINDS.get(word.rpartition(".")[2])  # ansible.builtin.copy
-    if ours in known:
+    for attribute in attributes:
+        misplaced = _ours(attribute, known)
+        if misplaced:
+            return f"the kind goes first: `- {misplaced}: …`"
+    ours = _ours(word, known)
+    if ours:
         return f"in converge that is `{ours}`"
     return close_match(word, known) or "see `converge kinds`"
 
 
+def _ours(word: str, known: Collection[str]) -> str:
+    """Return what another system's kind, as `ansible.builtin.copy`, is called here, or ""."""
+    last = word.rpartition(".")[2]
+    return next((kind for kind in (last, _KINDS.get(last, "")) if kind in known), "")
+
+
 def attribute(word: str, kind: str, known: Collection[str]) -> str:
     """Return the remedy for an unknown attribute of a resource, which may have the `known` ones."""
-    remedy = _ATTRIBUTES.get(word, "")
-    ours = remedy.partition("that is `")[2].partition("`")[0]
-    if remedy and (not ours or ours in known):
-        return remedy
-    return close_match(word, known) or f"see `converge kinds {kind}`"
+    ours = [one for one in _ATTRIBUTES.get(word, "").split() if one in known]
+    if ours:
+        return f"in converge that is `{ours[0]}`"
+    return _SAID.get(word) or close_match(word, known) or f"see `converge kinds {kind}`"
 
 
 def key(word: str, known: Collection[str]) -> str:

@@ -36,6 +36,20 @@ _BOOLEANS = {
     **dict.fromkeys(("yes", "on", "y", "true", "True", 1), "true"),
     **dict.fromkeys(("no", "off", "n", "false", "False", 0), "false"),
 }
+_STATES = {  # a word of another system → what it is here
+    "directory": "there is a kind `directory`",
+    "link": "there is a kind `symlink`",
+    "hard": "hard links are not managed",
+    "file": "write 'present'",
+    "touch": "write 'present'",
+    "installed": "write 'present'",
+    "removed": "write 'absent'",
+    "uninstalled": "write 'absent'",
+    "started": "write 'running'",
+    "restarted": "a restart is no state: what calls for one names it in `notify`",
+    "reloaded": "a reload is no state: what calls for one names it in `notify`",
+    "mounted": "write 'present'",
+}
 _SHOWN = 60  # characters of a value
 
 
@@ -91,7 +105,8 @@ def _one(subject: str, found: Any) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
-        close = close_match(str(value), re.findall(r"'([^']*)'", context["expected"]))
+        close = subject == "`state`" and _STATES.get(str(value), "")
+        close = close or close_match(str(value), re.findall(r"'([^']*)'", context["expected"]))
         return (
             f"{subject} must be {context['expected']}, not {_shown(value)}{close and f'; {close}'}"
         )

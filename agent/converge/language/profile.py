@@ -211,7 +211,9 @@ class _Loader:
         value = item[kind]
         names = value if isinstance(value, list) else [value]
         if not names or any(isinstance(name, dict | list) or name is None for name in names):
-            self._problem(document, (*place, kind), f"`{kind}` needs a name, or a list of names")
+            shape = f"write `- {kind}: NAME`, and its attributes below" if value else ""
+            message = f"`{kind}` needs a name, or a list of names"
+            self._problem(document, (*place, kind), message, shape)
             return
         attributes = {key: item[key] for key in item if key != kind}
         self.declarations.append(

@@ -52,9 +52,11 @@ class Undefined(StrictUndefined):
         if hasattr(owner, "keys"):
             known = ", ".join(str(key) for key in list(owner)[:20])
             return f"there is no `{self._undefined_name}` in it; it has {known or 'nothing'}"
-        return f"a {type(owner).__name__} has no `{self._undefined_name}`"
+        what = _TYPES.get(type(owner).__name__, type(owner).__name__)
+        return f"a {what} has no `{self._undefined_name}`"
 
 
+_TYPES = {"str": "text", "int": "number", "float": "number", "bool": "boolean"}
 _NO_OWNER: Any = Undefined()._undefined_obj
 
 

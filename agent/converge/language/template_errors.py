@@ -31,7 +31,7 @@ def explained(error: Exception, source: str, names: Mapping[str, Any], path: Pat
 
     message = getattr(error, "message", None) or str(error) or type(error).__name__
     line = getattr(error, "lineno", None) or _line(error.__traceback__)
-    remedy = _remedy(message, names)
+    remedy = _remedy(message, names, source)
     unknown = re.fullmatch(r"No (filter|test) named '(\w+)'\.", message)
     if unknown:
         message = f"there is no {unknown[1]} `{unknown[2]}`"
@@ -52,11 +52,19 @@ def _known(what: str) -> Iterable[str]:
     return sandbox.filters if what == "filter" else sandbox.tests
 
 
-def _remedy(message: str, names: Mapping[str, Any]) -> str:
+def _remedy(message: str, names: Mapping[str, Any], source: str) -> str:
     undefined = re.fullmatch(r"`(\w+)` is not defined", message)
-    if undefined and undefined[1] in ("item", "index", "key"):
+    if not undefined:
+        return ""
+    name = undefined[1]
+    if name in ("item", "index", "key"):
         return "only a resource that has `for_each` has it"
-    return close_match(undefined[1], names) if undefined else ""
+    if name == "secrets":
+        return "they are named in `secrets` of this resource, if its kind has that"
+    if name.startswith("ansible_"):
+        return "what is known of the container is in `facts`: see `converge facts`"
+    bare = "{{" not in source and "{%" not in source
+    return close_match(name, names) or (f"a text is quoted: '{name}'" if bare else "")
 
 
 def _line(traceback: TracebackType | None) -> int:

@@ -25,6 +25,9 @@ _REMEDIES = (  # what the parser says → what helps
     ("while scanning an anchor", "quote a value that begins with `&`"),
     ("cannot start any token", "quote the value"),
     ("mapping values are not allowed", "check the indentation, or quote a value that has `: `"),
+    ("did not find expected '-'", "check the indentation"),
+    ("did not find expected key", "check the indentation and the quotes"),
+    ("unknown escape", r"between double quotes write `\\` for a backslash, or use single quotes"),
 )
 
 
@@ -85,6 +88,9 @@ def _events(text: str, builder: Builder) -> Iterator[Any]:
         mark: Any = error.problem_mark or error.context_mark
         what = ", ".join(part for part in (error.context, error.problem) if part)
         remedy = _remedy(text, mark.line, mark.column, what)
+        begun: Any = error.context_mark
+        if begun and begun.line != mark.line and "quoted scalar" in what:
+            remedy = f"the quote that opens in line {begun.line + 1} is not closed"
         builder.stop(f"not YAML: {what[:200]}", remedy, pack(mark.line + 1, mark.column + 1))
     except (yaml.YAMLError, ValueError, ArithmeticError, LookupError) as error:
         # the pure Python parser lets through what int() and chr() raise
