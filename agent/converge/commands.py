@@ -66,7 +66,8 @@ def validate(settings: Settings, sources: Sequence[str]) -> int:
         else:
             notes += loading.told(catalog)
             if not settings.json and not settings.quiet:
-                _say(f"{source}: {len(catalog.resources)} resources, no problems")
+                count = len(catalog.resources)
+                _say(f"{source}: {count} resource{'s' * (count != 1)}, no problems")
     for problem in () if settings.json else (*unmet, *notes):
         print(f"warning: {escaped(str(problem))}", file=sys.stderr)
     if problems:
@@ -87,7 +88,8 @@ def _read(path: str) -> tuple[str, bytes]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingError(f"there is no {path}") from error
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+        remedy = "name a file in it" if isinstance(error, IsADirectoryError) else ""
+        raise UsageError(f"{path}: {error.strerror}", remedy) from error
 
 
 def schema(_settings: Settings) -> int:

@@ -50,7 +50,9 @@ class Loaded(Record):
     def messages(self) -> list[str]:
         """Return what to tell of it: what is not done of what packages declare once, as it is made."""
         notes = told(self.catalog) if self.compiled else []
-        return [*(self.found.messages() if self.found else ()), *notes]
+        tags = {tag for resource in self.catalog.resources for tag in resource.tags}
+        unknown = [f"no resource has the tag {t}" for t in self.settings.tags if t not in tags]
+        return [*(self.found.messages() if self.found else ()), *notes, *unknown]
 
 
 def told(catalog: Catalog) -> list[str]:

@@ -85,6 +85,13 @@ def _path(value: Any) -> str:
     raise ValueError(f"must be an absolute path, not {value!r}")
 
 
+def _root(value: Any) -> str:
+    path = _path(value)
+    if os.path.isdir(path):
+        return path
+    raise ValueError(f"there is no directory {path}")
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value in words:
@@ -132,6 +139,7 @@ def _targets(value: Any) -> tuple[str, ...]:
 CHECKS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("profile", "bundle_name"), _text),
     **dict.fromkeys((*PATHS, "facts_dir"), _path),
+    "root": _root,
     "vars": _vars,
     **dict.fromkeys(
         (

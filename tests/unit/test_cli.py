@@ -127,6 +127,11 @@ def test_schema_and_kinds(call):
     for name in kinds.BUILT_IN:
         assert f"{name} (the name)" in call("kinds", name)[1]
     assert "mode" in json.loads(call("kinds", "file", "--json")[1])["attributes"]
+    told = call("kinds", "sysctl")[1]
+    assert "  value: string | integer" in told
+    assert "  live: boolean, default true\n" in told
+    assert "on_unmanageable" in told.splitlines()[-1]  # what every resource has
+    assert "  path: string, required\n" in call("kinds", "ini")[1]
     code, _, err = call("kinds", "fiel")
     assert code == 1
     assert "did you mean `file`?" in err
@@ -152,6 +157,7 @@ def test_explain(call):
     code, _, err = call("explain", "file:/etc/isue")
     assert code == 1
     assert "did you mean `file:/etc/issue`?" in err
+    assert "did you mean `file:/etc/issue`?" in call("explain", "/etc/issue")[2]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +170,41 @@ def test_wrong_usage_exits_with_1(call, arguments):
     code, _, err = call(*arguments)
     assert code == 1
     assert err.startswith("converge: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (("plann",), "did you mean `plan`?"),
+        (("apply",), "write `converge --once`"),
+        (("--onec",), "did you mean `--once`?"),
+        (("--dry-run",), "write `converge plan`"),
+        (("plan", "site/web.yaml"), "a profile is named by `--profile site/web.yaml`"),
+        (("--once", "web.yml"), "a profile is named by `--profile web.yml`"),
+        (("--ready-fb", "3"), "see `converge --help`"),  # what is hidden is not what was meant
+        (("frobnicate",), "see `converge --help`"),
+    ],
+)
+def test_wrong_words_are_told_what_was_meant(call, arguments, remedy):
+    code, _, err = call(*arguments)
+    assert code == 1
+    assert err.endswith(f"({remedy})\n")
+
+
+@pytest.mark.parametrize("command", ["plan", "--once", "validate", "facts"])
+def test_a_root_that_is_not_there_is_not_made(call, tmp_path, command):
+    (tmp_path / "root").rename(tmp_path / "moved")
+    code, _, err = call(command)
+    assert code == 1
+    assert f"there is no directory {tmp_path / 'root'}" in err
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_tag_that_no_resource_has_is_told(call):
+    assert "no resource has the tag mtod" in call("plan", "--tags", "mtod")[1]
+    told = json.loads(call("--once", "--tags", "motd,other", "--json")[1])
+    assert told["messages"] == ["no resource has the tag other"]
+    assert call("plan", "--tags", "motd")[1].count("no resource") == 0
 
 
 def test_a_held_lock_exits_with_1_and_touches_nothing(call, tmp_path):

@@ -57,7 +57,7 @@ def test_everything_from_the_file(write):
         {},
         write("""
 profile: https://example.com/web.yaml
-root: /srv/root/
+root: /usr/lib/
 state_dir: /srv/state
 runtime_dir: /srv/run
 noop: true
@@ -72,7 +72,7 @@ wait: 10
 """),
     )
     assert found.replace(vars={}) == Settings(
-        profile="https://example.com/web.yaml", root="/srv/root", state_dir="/srv/state",
+        profile="https://example.com/web.yaml", root="/usr/lib", state_dir="/srv/state",
         runtime_dir="/srv/run", noop=True, phase="bake", tags=("a", "b"), json=True,
         detailed_exitcodes=True, color="never", quiet=True, wait=10,
     )  # fmt: skip
@@ -192,6 +192,7 @@ def test_a_file_that_others_may_change_is_refused(write):
 
 def test_paths_of_flags_may_be_relative(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "image").mkdir()
     found = load({"root": "image", "state_dir": "./state", "profile": "web.yaml"}, {}, None)
     assert (found.root, found.state_dir) == (f"{tmp_path}/image", f"{tmp_path}/state")
     assert found.profile == "web.yaml"

@@ -138,6 +138,13 @@ def test_a_text_is_a_diff_and_is_printed_as_one(capsys):
     text = capsys.readouterr().out
     assert text.startswith("changed file:/etc/motd: written in place, as it is a mount\n")
     assert "    -old\n    +new\n" in text
+    output._print_resource(painter, told | {"verb": "created", "action": "create"}, dry=False)
+    text = capsys.readouterr().out
+    assert text.startswith("changed file:/etc/motd: created, written in place, as it is a mount\n")
+
+
+def test_booleans_are_shown_as_a_profile_has_them():
+    assert output._value([True, False, None]) == "[true, false, none]"
 
 
 def test_run_ids_differ(thing, tmp_path):

@@ -137,7 +137,7 @@ def test_filters(text, value):
         ("{{ d.kk }}", "there is no `kk` in it; it has k"),
         ("{{ d['kk'] }}.", "there is no `kk` in it; it has k"),
         ("{{ xs[7] }}", "a list has no `7`"),
-        ("{{ n.x.y }}", "a int has no `x`"),
+        ("{{ n.x.y }}", "a number has no `x`"),
     ],
 )
 def test_undefined_names(text, message):

@@ -83,7 +83,9 @@ def explain(settings: Settings, name: str, attribute: str | None = None) -> dict
     found = next((one for one in catalog.resources if one.id == name), None)
     if found is None:
         ids = [one.id for one in catalog.resources]
-        raise UsageError(f"the profile declares no {name}", close_match(name, ids))
+        alike = [f"`{one}`" for one in ids if one.partition(":")[2] == name]
+        remedy = f"did you mean {' or '.join(alike)}?" if alike else close_match(name, ids)
+        raise UsageError(f"the profile declares no {name}", remedy)
     inspection, spec = Inspection(catalog), found.whole_spec()
     item = inspection.items.get(name)
     differing = inspection.inspect([name], system.read_only()) if item else {}

@@ -208,10 +208,9 @@ class _Loader:
             )
             return
         kind, *_ = item
-        value = item[kind]
-        names = value if isinstance(value, list) else [value]
+        names = item[kind] if isinstance(item[kind], list) else [item[kind]]
         if not names or any(isinstance(name, dict | list) or name is None for name in names):
-            shape = f"write `- {kind}: NAME`, and its attributes below" if value else ""
+            shape = f"write `- {kind}: NAME`, and its attributes below" if item[kind] else ""
             message = f"`{kind}` needs a name, or a list of names"
             self._problem(document, (*place, kind), message, shape)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from converge import kinds
@@ -36,13 +37,19 @@ def text(kind: str | None) -> str:
     if kind is None:
         width = max(map(len, found))
         return "\n".join(f"{name:{width}}  {words}" for name, words in found.items())
+    from converge.language.common import Common
+
     lines = [f"{kind}: {found['description']}", ""]
     for name, field in found["attributes"].items():
-        default = field["default"]
-        about = "required" if field["required"] else f"default {default!r}"
+        about = field["type"]
+        if field["required"]:
+            about += ", required"
+        elif field["default"] is not None:
+            about += f", default {json.dumps(field['default'])}"
         label = f"{kind} (the name)" if name == "name" else name
-        lines.append(f"  {label}: {field['type']}" + (f", {about}" if default is not None else ""))
+        lines.append(f"  {label}: {about}")
         lines.append(f"      {field['description']}")
+    lines += ["", f"Every resource has besides: {', '.join(sorted(Common.field_names))}."]
     return "\n".join(lines)
 
 

@@ -72,7 +72,8 @@ def _print_resource(painter: Painter, told: dict[str, Any], *, dry: bool) -> Non
         style = "yellow"
     verb = told["verb"] if "change" in told["outcome"] else ""
     how = [f"would be {verb}" if dry else verb] if verb else []
-    how += ["written in place, as it is a mount"] if told["in_place"] else []
+    if told["in_place"]:
+        how = [", ".join([*how, "written in place, as it is a mount"])]
     how += [escaped(told["reason"], keep="\n")] if told["reason"] else []
     how += [f"({escaped(told['remedy'])})"] if told["remedy"] else []
     text = f"{painter.paint(style, word)} {painter.paint('bold', escaped(told['id']))}"
@@ -98,6 +99,8 @@ def _print_field(painter: Painter, field: dict[str, Any], *, created: bool) -> N
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"  # as a profile has them
     return "none" if value is None else str(value)
 
 
@@ -113,7 +116,7 @@ def summary(report: dict[str, Any], painter: Painter) -> str:
         )
         if counts[name]
     ]  # fmt: skip
-    shown = ", ".join(parts) or "nothing declared"
+    shown = ", ".join(parts) or "nothing to look at"
     noun = "resource" if total == 1 else "resources"
     return f"{escaped(report['profile'])}: {total} {noun}: {shown}, in {report['seconds']:.2f} s"
 
