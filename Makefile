@@ -65,3 +65,4 @@ bench-all: ## every figure of docs/performance.md beside the peers, in container
 
 clean: ## remove what the targets made here
 	rm -rf $(VENV) $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	$(if $(ENGINE),-$(ENGINE) image prune --force --filter label=converge.test)

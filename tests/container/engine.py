@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from container import strace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+LABEL = "converge.test"
 HOW_TO = (
     "no container engine can be used here (tried podman and docker): install one of them, start "
     "its daemon if it has one, and see that `podman run --rm debian:bookworm-slim true` works"
@@ -55,8 +56,12 @@ class Engine:
         return done.out.strip()
 
     def build(self, *arguments: str, stdin: str = "") -> str:
-        """Build an image, from layers of earlier builds where nothing changed; return its id."""
-        return self.must("build", "--quiet", *arguments, stdin=stdin).splitlines()[-1]
+        """Build an image, from layers of earlier builds where nothing changed; return its id.
+
+        It is kept for the next time, with a label by which `make clean` finds it.
+        """
+        argv = ("build", "--quiet", f"--label={LABEL}", *arguments)
+        return self.must(*argv, stdin=stdin).splitlines()[-1]
 
     def works(self) -> bool:
         """Tell whether this engine is installed and answers."""

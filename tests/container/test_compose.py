@@ -40,6 +40,8 @@ def compose(engine, image, tmp_path):
 
     yield run
     run("podman-compose", "down", "--timeout", "5")
+    for built in (f"{folder.name}_config", f"{folder.name}-config"):  # podman-compose's, docker's
+        engine.call("rmi", "--force", built)
 
 
 def test_three_containers_follow_what_is_published(compose, engine):
