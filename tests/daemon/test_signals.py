@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from converge.daemon.timer import FIRST_PAUSE, GROWTH
 from daemon.supervisor import FINE, ORDERED, children, until
 
 WAITS = "#!/bin/sh\nuntil test -e go; do sleep 0.02; done\n" + FINE
@@ -125,7 +126,8 @@ def test_back_off_after_failures_has_full_jitter_and_an_end(supervisor):
         told = one.status()
         waits.append(float(told["next"]))
         assert int(told["failures"]) >= failures
-        assert waits[-1] <= min(3600.0, 15.0 * 2 ** (int(told["failures"]) - 1))
+        longest = FIRST_PAUSE * GROWTH ** (int(told["failures"]) - 1)
+        assert waits[-1] <= min(3600.0, longest)
     late = waits[10:]  # each is any time up to the interval
     assert len(set(late)) == len(late)
     assert min(late) < 1800 < max(late)
