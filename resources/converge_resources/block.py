@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge_resources.parts import patterns, places
 from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.parts.lines import Lines, split
+from converge_resources.parts.lines import Cut, Lines, split
 from converge_resources.parts.texts import EditError
 
 TYPE_CHECKING = False
@@ -120,10 +120,5 @@ def _alone(index: int, marker: str) -> EditError:
 
 def _replaced(text: Lines, blocks: list[tuple[int, int]], lines: list[str]) -> Lines:
     """Return the text with the first block replaced and further ones removed."""
-    new: list[str] = []
-    at = 0
-    for first, last in blocks:
-        new += text.lines[at:first]
-        new += lines if at == 0 else []
-        at = last + 1
-    return text.replace(lines=new + text.lines[at:])
+    cuts = [Cut(first=first, after=last + 1) for first, last in blocks]
+    return text.changed([cuts[0].replace(lines=tuple(lines)), *cuts[1:]])

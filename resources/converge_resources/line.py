@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge_resources.parts import patterns, places
 from converge_resources.parts.edits import Edited, PartProvider, PartSpec, PartState
-from converge_resources.parts.lines import Lines, split
+from converge_resources.parts.lines import Cut, Lines, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def _edit(spec: LineSpec, body: str) -> Edited:
     text = split(body)
     found = _found(spec, text.lines)
     if spec.state == "absent":
-        left = [line for index, line in enumerate(text.lines) if index not in found]
+        left = text.changed([Cut(first=index, after=index + 1) for index in found])
         gone = [text.lines[index] for index in found]
         state = PartState(content=Lines(lines=gone).data()) if gone else None
-        return Edited(body=text.replace(lines=left).text(), found=state)
+        return Edited(body=left.text(), found=state)
     if found:
         return _replaced(spec, text, found)
     if spec.backrefs or spec.content in text.lines:

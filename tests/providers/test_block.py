@@ -91,6 +91,10 @@ class TestContent:
         text = f"a\n{BEGIN}x\n{END}b\n{BEGIN}y\n{END}c\n"
         assert edited(text, content="x") == f"a\n{BEGIN}x\n{END}b\nc\n"
 
+    def test_a_last_one_without_a_break_leaves_the_break_before_it(self):
+        assert edited(f"a\n{BEGIN}x\n{END[:-1]}", state="absent") == "a\n"
+        assert edited(f"a\n{BEGIN}x\n{END[:-1]}", content="y") == f"a\n{BEGIN}y\n{END[:-1]}"
+
     def test_markers(self):
         text = edited("", content="x", marker="-- {mark} {mark}", marker_begin="A", marker_end="B")
         assert text == "-- A A\nx\n-- B B\n"

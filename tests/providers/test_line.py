@@ -79,6 +79,9 @@ class TestFound:
         assert edited("a\nb", regexp="^b", content="c") == "a\nc"
         assert edited("a\nb", content="b") == "a\nb"
 
+    def test_a_last_line_that_becomes_empty_is_there(self):
+        assert edited("a\nb", regexp="^b", content="") == "a\n\n"
+
 
 class TestBackrefs:
     def test_are_filled(self):
@@ -136,8 +139,11 @@ class TestAbsent:
         assert edited("a\nb\n", regexp="^b", content="a", state="absent") == "a\n"
 
     def test_the_last_line(self):
-        assert edited("a\nb", content="b", state="absent") == "a"
         assert edited("b", content="b", state="absent") == ""
+
+    def test_a_last_line_without_a_break_leaves_the_break_before_it(self):
+        assert edited("a\nb", content="b", state="absent") == "a\n"
+        assert edited("\nb", content="b", state="absent") == "\n"
 
 
 class TestBytes(TreeFixtures):

@@ -20,8 +20,9 @@ class Lines(Record):
     ended: bool = True
 
     def text(self) -> str:
-        """Return the text."""
-        return "\n".join(self.lines) + ("\n" if self.lines and self.ended else "")
+        """Return the text. An empty line is one by its break alone."""
+        ended = self.ended or self.lines[-1:] == [""]
+        return "\n".join(self.lines) + ("\n" if self.lines and ended else "")
 
     def data(self) -> bytes:
         """Return the text as bytes, as a state holds it."""
@@ -32,11 +33,15 @@ class Lines(Record):
         return self.changed([Cut(first=at, after=at, lines=tuple(lines))])
 
     def changed(self, cuts: list[Cut]) -> Lines:
-        """Return the text with some lines replaced; the cuts do not overlap."""
+        """Return the text with some lines replaced; the cuts do not overlap.
+
+        A last line without a break that goes takes no other line's break with it.
+        """
         lines, end = list(self.lines), len(self.lines)
         for cut in sorted(cuts, key=lambda cut: (cut.first, cut.after), reverse=True):
             lines[cut.first : cut.after] = cut.lines
-        return Lines(lines=lines, ended=self.ended or any(cut.first == end for cut in cuts))
+        last = any(cut.first == end or (cut.after == end and not cut.lines) for cut in cuts)
+        return Lines(lines=lines, ended=self.ended or last)
 
 
 def split(text: str) -> Lines:
