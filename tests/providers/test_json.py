@@ -132,6 +132,12 @@ class TestText:
         assert edited("[1]", key="", value=[2]) == "[2]"
         assert edited('{"a": 1, "b": 2}', key="", value={"b": 3, "c": 4}) == '{"b": 3, "c": 4}'
 
+    @pytest.mark.parametrize(
+        ("old", "new"), [('{"a":1}', '{"b":{"c":2}}'), ('{"a": 1}', '{"b": {"c": 2}}')]
+    )
+    def test_the_top_looks_as_it_did_if_nothing_stays(self, old, new):
+        assert edited(old, key="", value={"b": {"c": 2}}) == new
+
 
 class TestLists:
     def test_by_index(self):

@@ -121,6 +121,10 @@ class TestScalars:
         compose("empty:", "empty: |-\n    a\n    b", key="empty", value="a\nb")
         compose("  - a\n", "  - |-\n      x\n      y\n", key="list.0", value="x\ny")
 
+    def test_a_block_at_the_end_of_a_file_without_a_break(self):
+        assert edited("a: 1", key="a", value="x\ny\n") == "a: |\n  x\n  y\n"
+        assert edited("a: 1", key="a", value="x\ny") == "a: |-\n  x\n  y"
+
     @pytest.mark.parametrize(
         "text",
         [

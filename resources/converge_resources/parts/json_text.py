@@ -75,8 +75,9 @@ def rewrite(text: str, data: Any) -> str:
     """Return the text of other data, what is the same in it as it was. Raises EditError."""
     if not text.strip():
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    manner = _Manner(text)
     for _ in range(_MOST_PASSES):
-        writer = _Writer(text)
+        writer = _Writer(text, manner)
         writer.value(read(text, _after_space(text, 0)), data)
         text = cuts.applied(text, writer.cuts)
         if not writer.cuts or same(load(text), data):
@@ -118,16 +119,23 @@ def _after_space(text: str, start: int) -> int:
     return found.end() if found else start
 
 
+class _Manner:
+    """How a text is written: on one line, without spaces, indented so; nothing is shown by `{}`."""
+
+    def __init__(self, text: str) -> None:
+        indented = re.search(r"\n([ \t]+)\S", text)
+        self.unit = indented[1] if indented else "  "
+        self.flat = "\n" not in text.strip() and text.strip() not in ("{}", "[]")
+        self.compact = self.flat and '": ' not in text
+
+
 class _Writer:
     """Collects what has to be cut from a text, and what comes in its place."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, manner: _Manner) -> None:
         self._text = text
+        self._manner = manner
         self.cuts: list[Cut] = []
-        indented = re.search(r"\n([ \t]+)\S", text)
-        self._unit = indented[1] if indented else "  "
-        self._flat = "\n" not in text.strip()
-        self._compact = self._flat and '": ' not in text and text.strip() not in ("{}", "[]")
 
     def value(self, node: Node, data: Any) -> None:
         """Make a value what it shall be."""
@@ -173,7 +181,7 @@ class _Writer:
         before = self._text[node.start + 1 : node.items[0].start]
         flat = "\n" not in before
         indent = before.rpartition("\n")[2]
-        gap = ("" if self._compact else " ") if flat else "\n" + indent
+        gap = ("" if self._manner.compact else " ") if flat else "\n" + indent
         added = ""
         for key, value in new:
             name = "" if key is None else json.dumps(key, ensure_ascii=False) + node.items[-1].colon
@@ -183,7 +191,7 @@ class _Writer:
 
     def _indent(self, at: int) -> str | None:
         """Return the indentation of a line of the text, None where all is on one line."""
-        if self._flat and self._text.strip() not in ("{}", "[]"):
+        if self._manner.flat:
             return None
         line = self._text[self._text.rfind("\n", 0, at) + 1 :]
         return line[: len(line) - len(line.lstrip(" \t"))]
@@ -191,6 +199,8 @@ class _Writer:
     def _rendered(self, value: Any, indent: str | None) -> str:
         """Return the text of a value, on several lines if there is an indentation."""
         if indent is None:
-            separators = (",", ":") if self._compact else (", ", ": ")
+            separators = (",", ":") if self._manner.compact else (", ", ": ")
             return json.dumps(value, ensure_ascii=False, separators=separators)
-        return json.dumps(value, ensure_ascii=False, indent=self._unit).replace("\n", "\n" + indent)
+        return json.dumps(value, ensure_ascii=False, indent=self._manner.unit).replace(
+            "\n", "\n" + indent
+        )

@@ -34,7 +34,9 @@ def rewrite(text: str, data: Any) -> str:
             break
         writer = _Writer(text, _style(text, root))
         writer.root(root, data)
-        text = cuts.applied(text, writer.cuts)
+        before, text = text, cuts.applied(text, writer.cuts)
+        if text == before:
+            return text + "\n"  # a `|` block at the end of a file without a break wants one
     return text
 
 
