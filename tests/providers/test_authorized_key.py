@@ -90,6 +90,7 @@ class TestFile(KeyFixtures):
                 {"options": [r'command="echo \"a b\""', "restrict"]},
                 rf'command="echo \"a b\"",restrict {ONE}',
             ),
+            ({"options": [r'command="printf a\n"']}, rf'command="printf a\n" {ONE}'),
         ],
     )
     def test_lines(self, provider, system, home, declared, line):
@@ -125,6 +126,18 @@ class TestFile(KeyFixtures):
         ]
         assert converge(provider, [spec], system) == []
         assert file.read_text() == f"# mine\n{ONE}\n{THREE}\n"
+
+    @pytest.mark.parametrize("other", ["rsa-sha2-512 AAAAB3Nz", "no-pty ssh-dss AAAAB3Nz x"])
+    def test_exclusive_knows_keys_of_any_type(self, provider, system, file, other):
+        file.write_text(f"{other}\n{ONE}\n# {other}\n")
+        assert converge(provider, [spec_of(key=[ONE], exclusive=True)], system) == []
+        assert file.read_text() == f"{ONE}\n# {other}\n"
+
+    def test_a_key_under_another_name_of_its_type_goes(self, provider, system, file):
+        file.write_text(THREE.replace("ssh-rsa", "rsa-sha2-256") + "\n")
+        spec = spec_of(key=THREE, state="absent")
+        assert converge(provider, [spec], system) == []
+        assert file.read_text() == ""
 
     def test_several_of_one_file(self, provider, system, file):
         specs = [spec_of(state="absent"), spec_of("three", key=THREE)]
@@ -280,6 +293,7 @@ def test_no_entries(line):
         ({"options": ["no-pty,restrict"]}, "is no option"),
         ({"options": ["command=ls"]}, 'name="value"'),
         ({"options": ['command="a"b"']}, "is no option"),
+        ({"options": [r'command="a\\"']}, "is no option"),
         ({"state": "absent", "exclusive": True}, "goes with keys that are present"),
         ({"user": "a/b"}, "not an account name"),
         ({"path": "keys"}, "not an absolute path"),

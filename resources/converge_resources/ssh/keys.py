@@ -12,7 +12,10 @@ TYPES = (
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa",
     "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
 )  # fmt: skip
-_OPTION = r'[A-Za-z0-9@.-]+(="([^"\\\n\r\0]|\\")*")?'
+_OPTION = (
+    r'[A-Za-z0-9@.-]+(="([^"\\\n\r\0]|\\"|\\(?!"))*")?'  # a backslash is one but before a quote
+)
+_DATA = "AAAA"  # base64 of the length of a type's name (RFC 4253), so that of every key begins
 
 
 class Key(Record):
@@ -25,8 +28,14 @@ class Key(Record):
 
 def parse(text: str) -> Key | None:
     """Return a public key as a `.pub` file has it; None: it is none."""
+    key = _key(text)
+    return key if key is not None and key.type in TYPES else None
+
+
+def _key(text: str) -> Key | None:
+    """Return a key of any type: sshd also takes `rsa-sha2-512`, certificates and what is to come."""
     words = text.split(None, 2)
-    if len(words) < 2 or words[0] not in TYPES:
+    if len(words) < 2 or not (words[0] in TYPES or words[1].startswith(_DATA)):
         return None
     return Key(type=words[0], data=words[1], comment=words[2].strip() if words[2:] else "")
 
@@ -90,11 +99,11 @@ def entry(line: str) -> Entry | None:
     text = line.strip()
     if text.startswith("#"):
         return None
-    key = parse(text)
+    key = _key(text)
     if key is not None:
         return Entry(options="", key=key)
     end = _end_of_options(text)
-    key = parse(text[end:])
+    key = _key(text[end:])
     return None if key is None else Entry(options=text[:end], key=key)
 
 
