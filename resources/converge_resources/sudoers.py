@@ -130,8 +130,8 @@ def _command_problems(command: str) -> Iterator[str]:
 
 def _escaped(command: str) -> str:
     """Return a command with what would end it escaped, unless it is already."""
-    found, before = "", ""
+    found, escaped = "", False
     for letter in command:
-        found += f"\\{letter}" if letter in _SPECIAL and before != "\\" else letter
-        before = letter
+        found += f"\\{letter}" if letter in _SPECIAL and not escaped else letter
+        escaped = letter == "\\" and not escaped
     return found

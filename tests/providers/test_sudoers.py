@@ -75,6 +75,7 @@ class TestFile(SudoersFixtures):
                 {"commands": ["/bin/a -x=1,2 b:c *", "sudoedit /etc/hosts", r"/bin/b \="]},
                 r"ada ALL = (root) /bin/a -x\=1\,2 b\:c *, sudoedit /etc/hosts, /bin/b \=",
             ),
+            ({"commands": r"/bin/a \\,/bin/b"}, r"ada ALL = (root) /bin/a \\\,/bin/b"),
         ],
     )
     def test_rule(self, provider, system, root, declared, rule):
