@@ -83,6 +83,9 @@ class CronSpec(Spec):
                 yield "environment", f"{name!r} is no name of a variable"
             if "'" in value and '"' in value:
                 yield "environment", f"{name}: cron takes no value with both kinds of quotes"
+            elif value != value.rstrip() or (value[1:] and value[0] == value[-1] in ("'", '"')):
+                lost = "quotes around a value and spaces at its end"
+                yield "environment", f"{name}: cron takes away {lost}"
 
 
 class CronProvider(DropInProvider[CronSpec]):
@@ -111,12 +114,30 @@ class CronProvider(DropInProvider[CronSpec]):
 
 
 def _command(declared: str | Sequence[str]) -> str:
-    """Return a command for a crontab, where `%` is a line break unless it is escaped."""
-    if not isinstance(declared, str):
+    """Return a command for a crontab, where a backslash escapes `%`, a line break, and itself."""
+    if isinstance(declared, str):
+        line = declared.replace("\\%", "%")  # escaped already, as in a crontab
+    else:
         import shlex
 
-        declared = shlex.join(declared)
-    return declared.replace("\\%", "%").replace("%", "\\%")
+        line = shlex.join(declared)
+    pairs = zip(line, f"{line[1:]} ", strict=False)
+    return "".join(f"\\{one}" if _is_escaped(one, following) else one for one, following in pairs)
+
+
+def _is_escaped(letter: str, following: str) -> bool:
+    return letter == "%" or (letter == "\\" and following in ("\\", "%"))
+
+
+def declared_command(line: str) -> str:
+    """Return the `command` that is written as this line."""
+    found, escaped = "", False
+    for letter in line:
+        if escaped and letter not in ("\\", "%"):
+            found += "\\"
+        escaped = letter == "\\" and not escaped
+        found += "" if escaped else letter
+    return (found + "\\" * escaped).replace("\\%", "\\\\%")
 
 
 def _quoted(value: str) -> str:

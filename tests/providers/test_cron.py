@@ -56,10 +56,12 @@ class TestFile(CronFixtures):
             ({"user": "www-data"}, "@daily www-data true"),
             ({"command": "date +%F >/tmp/x"}, r"@daily root date +\%F >/tmp/x"),
             ({"command": r"date +\%F"}, r"@daily root date +\%F"),
+            ({"command": r"a \\ \" \\%"}, r"@daily root a \\\ \" \\\%"),
             ({"command": ["echo", "a b", "$HOME", "%"]}, r"@daily root echo 'a b' '$HOME' \%"),
+            ({"command": ["echo", r"\%", "\\"]}, r"@daily root echo '\\\%' '\'"),
             (
-                {"environment": {"MAILTO": "", "A": 'say "x"', "B": " b "}},
-                'MAILTO=""\nA=\'say "x"\'\nB=" b "\n@daily root true',
+                {"environment": {"MAILTO": "", "A": 'say "x"', "B": " b"}},
+                'MAILTO=""\nA=\'say "x"\'\nB=" b"\n@daily root true',
             ),
         ],
     )
@@ -164,6 +166,8 @@ class TestDeclaration:
             ({"schedule": None, "minute": "x"}, "minute 'x'"),
             ({"environment": {"A B": "c"}}, "no name of a variable"),
             ({"environment": {"A": "'\""}}, "both kinds of quotes"),
+            ({"environment": {"A": "'b'"}}, "takes away quotes around"),
+            ({"environment": {"A": "b "}}, "takes away .* spaces at its end"),
             ({"environment": {"A": "b\nc"}}, "one line of text"),
             ({"user": "a b"}, "not an account name"),
         ],

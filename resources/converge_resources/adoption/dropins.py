@@ -5,6 +5,7 @@ from __future__ import annotations
 from converge.declared import Declared
 from converge_resources import cron_schedule
 from converge_resources.adoption import files
+from converge_resources.cron import declared_command
 from converge_resources.paths.owners import Owners
 
 TYPE_CHECKING = False
@@ -71,6 +72,6 @@ def _job(text: str) -> dict[str, Any] | None:
         return None
     return {
         "schedule": " ".join(words[:fields]), "user": words[fields],
-        "command": " ".join(words[fields + 1 :]).replace("\\%", "%"),
+        "command": declared_command(" ".join(words[fields + 1 :])),
         **({"environment": environment} if environment else {}),
     }  # fmt: skip
