@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -195,4 +196,10 @@ def test_caps_of_the_backups(tmp_path):
     kept = state.find(str(tmp_path / "state"), most_bytes=5, most_days=2)
     assert (kept.backups.most_bytes, kept.backups.most_days) == (5, 2)
     assert kept.backups is kept.backups
+
+
+def test_backups_take_a_quarter_of_a_small_file_system(tmp_path, monkeypatch):
+    kept = state.find(str(tmp_path / "state"))
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_blocks=1000, f_frsize=4096))
+    assert kept.backups.most_bytes == 1_024_000
     assert kept.journal is kept.journal

@@ -64,7 +64,7 @@ class Backups:
         except _TooLargeError:
             raise ApplyError(
                 f"{path}: {found.st_size} bytes are more than the backups may hold",
-                "set `backup: false` on the resource, or raise `backup_bytes`",
+                "set `backup: false` on it, raise `backup_bytes`, or have the state on a larger disk",
             ) from None
         except OSError as error:
             raise self._error(path, error) from error

@@ -104,11 +104,16 @@ class StateDirectory(Store):
 
     @property
     def backups(self) -> Backups:
-        """The contents that were replaced."""
+        """The contents that were replaced; at most a quarter of the file system that they are on."""
         from converge.files.backup import Backups
 
         if self._backups is None:
-            self._backups = Backups(os.path.join(self.path, "backups"), *self._most)
+            most_bytes, most_days = self._most
+            disk = os.statvfs(
+                self.path
+            )  # /dev/shm has 64 MB in a container, and is the application's
+            most_bytes = min(most_bytes, disk.f_blocks * disk.f_frsize // 4)
+            self._backups = Backups(os.path.join(self.path, "backups"), most_bytes, most_days)
         return self._backups
 
     @property
