@@ -109,9 +109,8 @@ class StateDirectory(Store):
 
         if self._backups is None:
             most_bytes, most_days = self._most
-            disk = os.statvfs(
-                self.path
-            )  # /dev/shm has 64 MB in a container, and is the application's
+            # /dev/shm, the last resort, has 64 MB in a container and belongs to the application.
+            disk = os.statvfs(self.path)
             most_bytes = min(most_bytes, disk.f_blocks * disk.f_frsize // 4)
             self._backups = Backups(os.path.join(self.path, "backups"), most_bytes, most_days)
         return self._backups
