@@ -23,9 +23,7 @@ class NoAgentError(UsageError):
 def find(settings: Settings) -> str | None:
     """Return the control socket's path; None: there is none here."""
     candidates = private.places(settings.root, "run", "converge")
-    folder, _ = private.choose(
-        settings.runtime_dir, candidates, "CONVERGE_RUNTIME_DIR", create=False
-    )
+    folder = private.choose(settings.runtime_dir, candidates, "CONVERGE_RUNTIME_DIR", create=False)
     path = os.path.join(folder, SOCKET) if folder else ""
     return path if path and os.path.exists(path) else None
 

@@ -67,8 +67,8 @@ def test_takes_one_in_a_sticky_directory(tmp_path):
 
 def test_explicit_is_used_or_an_error(tmp_path):
     good = str(tmp_path / "own")
-    assert private.choose(good, [], "SETTING", create=False) == (None, [])
-    assert private.choose(good, [], "SETTING", create=True) == (good, [])
+    assert private.choose(good, [], "SETTING", create=False) is None
+    assert private.choose(good, [], "SETTING", create=True) == good
     (tmp_path / "own").chmod(0o750)
     with pytest.raises(UsageError, match=r"SETTING: .*/own has mode 0750.*name a directory"):
         private.choose(good, [str(tmp_path / "other")], "SETTING", create=True)
@@ -78,18 +78,18 @@ def test_explicit_is_used_or_an_error(tmp_path):
 def test_chooses_the_first_that_is_ours_alone(tmp_path):
     (tmp_path / "planted").symlink_to("/etc")
     candidates = [f"{tmp_path}/planted", f"{tmp_path}/a", f"{tmp_path}/b"]
-    path, passed_over = private.choose(None, candidates, "", create=True)
+    path = private.choose(None, candidates, "", create=True)
     assert path == f"{tmp_path}/a"
-    assert passed_over == [f"{tmp_path}/planted is not a directory"]
+    assert private.problem(candidates[0], create=True) == f"{candidates[0]} is not a directory"
     assert not (tmp_path / "b").exists()
-    assert private.choose(None, candidates, "", create=False)[0] == path
+    assert private.choose(None, candidates, "", create=False) == path
 
 
 def test_none_can_be_made(tmp_path):
     (tmp_path / "file").touch()
-    path, passed_over = private.choose(None, [f"{tmp_path}/file/a"], "", create=True)
-    assert path is None
-    assert "Not a directory" in passed_over[0]
+    path = f"{tmp_path}/file/a"
+    assert private.choose(None, [path], "", create=True) is None
+    assert "Not a directory" in private.problem(path, create=True)
 
 
 def test_nothing_is_left_where_it_would_be_refused(tmp_path):
@@ -108,13 +108,13 @@ def test_in_a_volume_that_others_cannot_swap_it_has_a_directory_of_its_own(tmp_p
     wanted = f"{volume}/x-{os.geteuid()}"
     found = [str(volume), wanted]
     assert private.places(str(tmp_path), "var/lib", "x") == found
-    assert private.choose(None, found, "", create=False)[0] is None
-    path, passed_over = private.choose(None, found, "", create=True)
-    assert path == wanted
-    assert passed_over == [f"{volume} has mode {mode:04o}, which lets others in: chmod 0700"]
+    assert private.choose(None, found, "", create=False) is None
+    assert private.choose(None, found, "", create=True) == wanted
+    wrong = f"{volume} has mode {mode:04o}, which lets others in: chmod 0700"
+    assert private.problem(str(volume), create=True) == wrong
     assert os.stat(wanted).st_mode & 0o7777 == 0o700
     assert os.stat(volume).st_mode & 0o7777 == mode
-    assert private.choose(None, found, "", create=False)[0] == wanted
+    assert private.choose(None, found, "", create=False) == wanted
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o2777, 0o702])
@@ -123,10 +123,9 @@ def test_a_volume_where_others_could_swap_it_is_left_as_it_is(tmp_path, mode):
     volume.mkdir(parents=True)
     volume.chmod(mode)
     places = private.places(str(tmp_path), "var/lib", "x")
-    path, passed_over = private.choose(None, places, "", create=True)
-    assert path is None
-    assert "lets others in" in passed_over[0]
-    assert f"{volume} can be changed by " in passed_over[1]
+    assert private.choose(None, places, "", create=True) is None
+    assert "lets others in" in private.problem(places[0], create=True)
+    assert f"{volume} can be changed by " in private.problem(places[1], create=True)
     assert list(volume.iterdir()) == []
 
 
@@ -158,6 +157,6 @@ else:
         for name, mode in (("a", 0o500), ("b", 0o700)):
             os.mkdir(tmp_path / name, mode)
         candidates = [f"{tmp_path}/a", f"{tmp_path}/b"]
-        assert private.choose(None, candidates, "", create=False)[0] == f"{tmp_path}/b"
-        assert private.choose(None, candidates[:1], "", create=False)[0] == f"{tmp_path}/a"
-        assert private.choose(None, candidates[:1], "", create=True)[0] is None
+        assert private.choose(None, candidates, "", create=False) == f"{tmp_path}/b"
+        assert private.choose(None, candidates[:1], "", create=False) == f"{tmp_path}/a"
+        assert private.choose(None, candidates[:1], "", create=True) is None

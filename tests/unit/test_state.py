@@ -33,7 +33,6 @@ class TestFind:
         found = state.find(None, str(tmp_path))
         assert found.path == f"{tmp_path}/var/lib/converge"
         assert os.stat(found.path).st_mode & 0o7777 == 0o700
-        assert found.passed_over == ()
         assert state.find(None, str(tmp_path), "other").path == f"{tmp_path}/var/lib/other"
 
     def test_never_leaves_a_root(self, tmp_path):
@@ -41,13 +40,11 @@ class TestFind:
         assert state.find(None, str(tmp_path)) is None
         assert os.listdir(tmp_path) == ["var"]
 
-    def test_says_what_it_passed_over(self, tmp_path, monkeypatch):
+    def test_passes_over_what_cannot_be_made(self, tmp_path, monkeypatch):
         places = [f"{tmp_path}/file/x", f"{tmp_path}/x"]
         monkeypatch.setattr(private, "places", lambda *_: places)
         (tmp_path / "file").write_text("in the way")
-        found = state.find(None)
-        assert found.path == f"{tmp_path}/x"
-        assert found.passed_over == (f"{tmp_path}/file/x cannot be made: Not a directory",)
+        assert state.find(None).path == f"{tmp_path}/x"
 
     def test_a_volume_that_is_of_no_use_is_told_of(self, tmp_path, monkeypatch):
         volume = tmp_path / "var/lib/converge"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -207,7 +206,3 @@ _COMMANDS: tuple[tuple[Any, str, dict[str, dict[str, Any]]], ...] = (
         "--password-file": _PASSWORD,
     }),
 )  # fmt: skip
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -36,7 +36,3 @@ def main() -> int:
         logline.write([line], settings.log_to)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -48,16 +48,10 @@ def find(
     `most_bytes` and `most_days` cap the backups.
     """
     candidates = private.places(root, "var/lib", name)
-    path, passed_over = private.choose(explicit, candidates, "CONVERGE_STATE_DIR", create=create)
+    path = private.choose(explicit, candidates, "CONVERGE_STATE_DIR", create=create)
     if path is None:
         return None
-    return StateDirectory(
-        path,
-        read_only=not create,
-        most_bytes=most_bytes,
-        most_days=most_days,
-        passed_over=passed_over,
-    )
+    return StateDirectory(path, read_only=not create, most_bytes=most_bytes, most_days=most_days)
 
 
 def told_of_place(state: StateDirectory | None, explicit: str | None, root: str) -> list[str]:
@@ -81,10 +75,7 @@ def notes_of(state: StateDirectory | None, root: str) -> Callable[[], Notes] | N
 
 
 class StateDirectory(Store):
-    """A state directory that `find` has looked at.
-
-    `passed_over` says, for people, why each better place was not used.
-    """
+    """A state directory that `find` has looked at."""
 
     def __init__(
         self,
@@ -93,10 +84,8 @@ class StateDirectory(Store):
         read_only: bool = False,
         most_bytes: int = 64 << 20,
         most_days: int = 90,
-        passed_over: Iterable[str] = (),
     ) -> None:
         super().__init__(path, read_only=read_only)
-        self.passed_over = tuple(passed_over)
         self._most = (most_bytes, most_days)
         self._backups: Backups | None = None
         self._journal: Journal | None = None

@@ -30,7 +30,7 @@ def runtime_directory(explicit: str | None, root: str = "/") -> str | None:
     none, and the lock belongs in the state directory.
     """
     candidates = private.places(root, "run", "converge")
-    return private.choose(explicit, candidates, "CONVERGE_RUNTIME_DIR", create=True)[0]
+    return private.choose(explicit, candidates, "CONVERGE_RUNTIME_DIR", create=True)
 
 
 def hold(folder: str, wait: float = 0.0) -> _Hold:

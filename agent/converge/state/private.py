@@ -37,10 +37,8 @@ def _lets_others_in(path: str) -> bool:
     return stat.S_ISDIR(found.st_mode) and others
 
 
-def choose(
-    explicit: str | None, candidates: list[str], what: str, *, create: bool
-) -> tuple[str | None, list[str]]:
-    """Return (the directory to use, why each better place was passed over); None: there is none.
+def choose(explicit: str | None, candidates: list[str], what: str, *, create: bool) -> str | None:
+    """Return the directory to use; None: there is none.
 
     `explicit` is used or UsageError is raised, `what` being the setting that named it. Of the
     candidates the first that can be written is made (with `create`) or found; without `create` the
@@ -49,19 +47,13 @@ def choose(
     if explicit is not None:
         trouble = problem(explicit, create=create)
         if trouble == "" or (trouble is None and not create):
-            return (explicit if trouble == "" else None), []
+            return explicit if trouble == "" else None
         raise UsageError(f"{what}: {trouble}", "name a directory that only the agent can change")
-    passed_over: list[str] = []
-    for path in candidates:
-        trouble = problem(path, create=create)
-        if trouble == "":
-            return path, passed_over
-        if trouble:
-            passed_over.append(trouble)
-    if not create:
-        readable = [path for path in candidates if problem(path, create=False, write=False) == ""]
-        return (readable[0] if readable else None), passed_over
-    return None, passed_over
+    for write in (True,) if create else (True, False):
+        for path in candidates:
+            if problem(path, create=create, write=write) == "":
+                return path
+    return None
 
 
 def problem(path: str, *, create: bool, write: bool = True) -> str | None:

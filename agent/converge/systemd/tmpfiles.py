@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _FIELDS = 6  # type, path, mode, user, group, age; the argument is the rest
 _TYPES = "fFwdDevqQpLcbCxXrRzZtThHaA"
 _MODIFIERS = "!-+=~^$?"
-_GLOBBING = "wexXrRzZtThHaA"
 _UNSUPPORTED = {
     "p": "a named pipe", "c": "a device", "b": "a device", "t": "extended attributes",
     "T": "extended attributes", "h": "file attributes", "H": "file attributes", "a": "ACLs", "A": "ACLs",

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from converge.system import ReadOnlySystem
 
-_INSTALLED_ONLY = "/var/lib/dpkg/status"
-
 
 class Policy(Record):
     """What apt knows of one package. `versions` (newest first) can be fetched or are installed."""
