@@ -87,6 +87,7 @@ def _configure(flags: dict[str, Any]) -> list[str]:
 
 def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     from converge import runner
+    from converge.reports.report import failed
 
     began = time.time_ns() - _TICK
     watching = Watching(settings.root, paths)
@@ -100,7 +101,7 @@ def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     except ConvergeError as error:
         line = logline.event(settings.log_format, str(error), "error", trigger=reason)
         logline.write([line], settings.log_to)
-        _deliver(settings, {"error": str(error), "exit_code": 1, "reason": reason})
+        _deliver(settings, failed(str(error), reason))
         return ["1", "", "partial", "failed", *profile_watches(settings.profile, began)]
     logline.write(logline.lines(report, settings.log_format), settings.log_to)
     _deliver(settings, report)
@@ -108,8 +109,8 @@ def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     records = watching.records(report["contended"])
     if whole == "whole":
         records = [*records, *profile_watches(settings.profile, began, watching.files)]
-    failed = any(entry["fatal"] for entry in report["resources"])
-    ended = "failed" if failed else "" if report["counts"]["changed"] else "idle"
+    fatal = any(entry["fatal"] for entry in report["resources"])
+    ended = "failed" if fatal else "" if report["counts"]["changed"] else "idle"
     return [str(report["exit_code"]), report["id"], whole, ended, *records]
 
 
@@ -129,7 +130,7 @@ def _deliver(settings: Settings, report: dict[str, Any]) -> None:
         os.setpgid(0, 0)
         from converge import delivery
 
-        troubles = delivery.deliver(settings, {"started": time.time(), "seconds": 0.0, **report})
+        troubles = delivery.deliver(settings, report)
         lines = [logline.event(settings.log_format, one, "warning") for one in troubles]
         logline.write(lines, settings.log_to)
         code = 0

@@ -11,6 +11,7 @@ from converge import commands, config, delivery
 from converge.config import Settings
 from converge.delivery import web
 from converge.errors import UsageError
+from converge.reports.report import failed
 from converge.state import directory as state
 from unit.web_server import Server, reply
 
@@ -99,10 +100,10 @@ def test_the_spool_is_bounded(place, monkeypatch):
     with Server() as server:
         url = server.url
     for _ in range(8):
-        delivery.deliver(settings(place, url), delivery.failed("x", "once"), 1.0)
+        delivery.deliver(settings(place, url), failed("x", "once"), 1.0)
     assert len(spooled(place)) == 5
     monkeypatch.setattr(web, "MOST_BYTES", 1000)
-    delivery.deliver(settings(place, url), delivery.failed("x", "once"), 1.0)
+    delivery.deliver(settings(place, url), failed("x", "once"), 1.0)
     assert sum(file.stat().st_size for file in spooled(place)) <= 1000
 
 
@@ -131,9 +132,7 @@ def test_a_directory_that_containers_share(place, tmp_path):
 def test_a_link_in_place_of_the_directory(place, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "reports").symlink_to(tmp_path / "real")
-    (trouble,) = delivery.deliver(
-        settings(place, f"file:{tmp_path}/reports"), delivery.failed("x", "once")
-    )
+    (trouble,) = delivery.deliver(settings(place, f"file:{tmp_path}/reports"), failed("x", "once"))
     assert "could not be sent" in trouble
     assert not list((tmp_path / "real").iterdir())
 
@@ -167,7 +166,7 @@ def test_without_a_state_directory_one_report_is_sent(place, monkeypatch):
     monkeypatch.setattr(state, "find", lambda *_, **__: None)
     collector = Collector()
     with Server(collector) as server:
-        delivery.deliver(settings(place, server.url), delivery.failed("x", "once"))
+        delivery.deliver(settings(place, server.url), failed("x", "once"))
     assert len(collector.batches) == 1
 
 
@@ -176,3 +175,12 @@ def test_a_machine_id_that_is_no_text_stops_no_run(place):
     (place / "reports").mkdir()
     assert commands.once(settings(place, f"file:{place}/reports")) == 0
     assert len(list((place / "reports").iterdir())) == 1
+
+
+def test_a_spooled_report_that_is_damaged_is_not_sent_again_and_again(place):
+    collector = Collector()
+    (place / "state/spool").mkdir(mode=0o700)
+    (place / "state/spool/0.json").symlink_to("/etc/passwd")
+    with Server(collector) as server:
+        commands.once(settings(place, server.url))
+    assert len(collector.batches) == 1

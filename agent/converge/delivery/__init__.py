@@ -15,7 +15,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import ConvergeError
-from converge.textdiff import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +31,7 @@ def deliver(settings: Settings, report: Mapping[str, Any], deadline: float = 10.
     """Send the report of a run that has ended to every target; return what went wrong, for the log.
 
     A web server has `deadline` seconds; what it has not taken by then is sent after the next run.
-    The report of a run that could not be made has `error` and `exit_code` alone (`failed`).
+    That of a run that could not be made is `reports.report.failed`.
     """
     if not settings.report_to:
         return []
@@ -51,6 +50,8 @@ def deliver(settings: Settings, report: Mapping[str, Any], deadline: float = 10.
 
 def around(settings: Settings, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run, and send the report, briefly: a container's start may wait for us. Raises as `run`."""
+    from converge.reports.report import failed
+
     try:
         report = run()
     except ConvergeError as error:
@@ -58,17 +59,6 @@ def around(settings: Settings, run: Callable[[], dict[str, Any]]) -> dict[str, A
         raise
     report["messages"] += deliver(settings, report, _PATIENCE)
     return report
-
-
-def failed(error: str, reason: str) -> dict[str, Any]:
-    """Return what is told of a run that could not be made."""
-    return {
-        "error": masked(error),
-        "exit_code": 1,
-        "reason": reason,
-        "started": time.time(),
-        "seconds": 0.0,
-    }
 
 
 def envelope(

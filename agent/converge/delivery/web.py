@@ -43,7 +43,7 @@ def post(
     state.write(f"{SPOOL}/{time.time_ns():020d}.json", body, durable=False)
     _trim(state)
     ends = time.monotonic() + deadline
-    while names := state.names(SPOOL)[:_BATCH]:
+    while names := _spooled(state)[:_BATCH]:
         left = ends - time.monotonic()
         if left <= 0:
             return
@@ -57,11 +57,15 @@ def _send_batch(
     try:
         _post(settings, url, [body for body in found if body], deadline)
     except FetchError as error:
-        if not 400 <= error.status < 500 or error.status in _KEEP:
-            raise
-        _drop(state, names)  # it does not want them, and never will
+        if 400 <= error.status < 500 and error.status not in _KEEP:
+            _drop(state, names)  # it does not want them, and never will
         raise
     _drop(state, names)
+
+
+def _spooled(state: StateDirectory) -> list[str]:
+    """Return the names of what waits, the oldest first; what is damaged is set aside beside it."""
+    return [name for name in state.names(SPOOL) if name.endswith(".json")]
 
 
 def _drop(state: StateDirectory, names: list[str]) -> None:
@@ -72,9 +76,9 @@ def _drop(state: StateDirectory, names: list[str]) -> None:
 def _trim(state: StateDirectory) -> None:
     """Drop the oldest reports that are too many or too much."""
     folder = f"{state.path}/{SPOOL}"
-    drop_oldest(folder, state.names(SPOOL), MOST_SPOOLED)
+    drop_oldest(folder, _spooled(state), MOST_SPOOLED)
     left = MOST_BYTES
-    for name in reversed(state.names(SPOOL)):
+    for name in reversed(_spooled(state)):
         left -= len(state.read(f"{SPOOL}/{name}") or b"")
         if left < 0:
             state.remove(f"{SPOOL}/{name}")

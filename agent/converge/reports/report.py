@@ -82,6 +82,12 @@ def make(
     }
 
 
+def failed(error: str, reason: str) -> dict[str, Any]:
+    """Return what is told of a run that could not be made."""
+    told = {"error": masked(error), "exit_code": 1, "reason": reason}
+    return {**told, "started": time.time(), "seconds": 0.0}
+
+
 def _outcomes(catalog: Catalog, run: Run) -> tuple[dict[str, dict[str, int]], list[dict[str, Any]]]:
     """Return how many of each kind came to what, and what is told of those not in sync."""
     by_kind: dict[str, dict[str, int]] = {}
