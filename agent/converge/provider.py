@@ -44,6 +44,8 @@ class Spec(Record):
     """
 
     whole_secrets: ClassVar[frozenset[str]] = frozenset()  # whose last line break counts
+    # An attribute that names a template below the profile's folder, and the one that it is rendered to.
+    rendered: ClassVar[tuple[str, str] | None] = None
 
     name: str
 

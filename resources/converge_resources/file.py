@@ -21,9 +21,10 @@ _MOST_LOADED = 1 << 20  # bytes; a larger file that differs in size is not read 
 
 
 class FileSpec(Spec):
-    """A regular file. With neither `content` nor `source` its content is left (empty if new)."""
+    """A regular file. Without `content`, `template` or `source` its content is left (empty if new)."""
 
     whole_secrets: ClassVar[frozenset[str]] = frozenset({"content"})
+    rendered: ClassVar[tuple[str, str] | None] = ("template", "content")
 
     name: Annotated[AbsolutePath, Doc("Path of the file.")]
     state: Annotated[Literal["present", "absent"], Doc("Whether it exists.")] = "present"
@@ -32,6 +33,9 @@ class FileSpec(Spec):
         dict[Annotated[str, Matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a secret")], Secret],
         Doc("Secrets by name; `{{ secrets.NAME }}` puts one into the content."),
     ] = {}  # noqa: RUF012  a spec is frozen
+    template: Annotated[
+        Line | None, Doc("Path of a template below the profile's folder that gives the content.")
+    ] = None
     source: Annotated[
         Line | None, Doc("Path of a file below the profile's folder that holds the content.")
     ] = None

@@ -28,6 +28,8 @@ resources:
       {{ nameservers | join(' ') }}
       {{ limits | to_json }}
       {{ motd }} in {{ facts.custom.site.name }}, rack {{ facts.custom.rack.number }}
+  - file: /etc/users.conf
+    template: users.j2
   - user: "{{ key }}"
     for_each: users
     shell: "{{ item.shell | default('/usr/sbin/nologin') }}"
@@ -35,6 +37,7 @@ resources:
 FILES = {
     "profile.yaml": PROFILE,
     "base.yaml": "vars: {nameservers: [10.0.0.1], limits: {nofile: 1, nproc: 1}, motd: hello}\n",
+    "users.j2": "{% for name in users %}\n{{ name }}\n{% endfor %}\n",
     "roles/web.yaml": "nameservers: [10.0.0.2]\nlimits: {nofile: 2}\n",
     "facts.d/site.yaml": "name: vienna\n",
     "facts.d/rack": '#!/bin/sh\nprintf \'{"number": %s}\' "$(cat /run/rack)"\n',
@@ -65,6 +68,7 @@ def test_a_profile_of_all_this_converges_and_follows_what_it_is_made_of(box):
         '{"nofile": 2, "nproc": 1}',
         "hello in vienna, rack 4",
     ]
+    assert box.read("/etc/users.conf") == "alice\nbob\n"
     shells = {line.split(":")[0]: line.strip().split(":")[6] for line in
               box.read("/etc/passwd").splitlines()}  # fmt: skip
     assert (shells["alice"], shells["bob"]) == ("/bin/bash", "/usr/sbin/nologin")
@@ -134,6 +138,9 @@ def test_the_resident_agent_follows_a_layer_that_appears_and_vanishes(box):
     until(lambda: is_idle(box), "the end of the run")
     box.write(f"{CONF}/facts.d/site.yaml", "name: graz\n")
     until(lambda: "in graz" in box.read("/etc/site.conf"), "the new fact")
+    until(lambda: is_idle(box), "the end of the run")
+    box.write(f"{CONF}/users.j2", "{{ users | length }} users\n")
+    until(lambda: "2 users" in box.read("/etc/users.conf"), "the new template")
     until(lambda: is_idle(box), "the end of the run")
     assert box.exec("rm", f"{CONF}/hosts/one.yaml").code == 0
     until(lambda: "hello in" in box.read("/etc/site.conf"), "the word without that layer")

@@ -66,7 +66,8 @@ def test_the_agent_takes_it(text, tmp_path):
 
 def named_files(profile):
     """Return the files beside it that a profile names."""
-    sources = [item.get("source") or "" for item in profile.get("resources", ())]
+    resources = profile.get("resources", ())
+    sources = [item.get(key) or "" for item in resources for key in ("source", "template")]
     names = [*profile.get("include", ()), *sources]
     return [name for name in names if re.fullmatch(r"\w[\w./-]*", name) and ".." not in name]
 

@@ -153,6 +153,22 @@ def test_what_is_hidden_in_a_resource_is_hidden_here(settings):
     assert found["used_by"] == [{"id": "file:/etc/secret.key", "attributes": ["content"]}]
 
 
+def test_the_content_of_a_template_comes_from_what_that_reads(settings, tmp_path):
+    (tmp_path / "t.j2").write_text("{{ who }} {{ token }}\n")
+    resource = "  - file: /etc/site.conf\n    template: t.j2\n"
+    (tmp_path / "p.yaml").write_text(PROFILE.partition("  - file: /etc/secret")[0] + resource)
+    found = explain(settings, "file:/etc/site.conf", "content")
+    assert list(found["vars"]) == ["token", "who"]
+    assert found["attributes"]["content"]["written"] == "t.j2"
+    assert "hush" in json.dumps(found)
+    assert explain_var(settings, "token")["used_by"] == [
+        {"id": "file:/etc/site.conf", "attributes": ["content"]}
+    ]
+    (tmp_path / "p.yaml").write_text((tmp_path / "p.yaml").read_text() + "    show_diff: false\n")
+    assert "hush" not in json.dumps(explain(settings, "file:/etc/site.conf"))
+    assert "hush" not in json.dumps(explain_var(settings, "token"))
+
+
 def test_a_var_that_cannot_be_rendered_is_told_in_a_wrong_profile(settings, tmp_path):
     text = PROFILE.replace("hello {{ who }}", "hello {{ woh }}")
     (tmp_path / "p.yaml").write_text(text)

@@ -28,6 +28,7 @@ class Provenance:
     def __init__(self, settings: Settings, system: System, state: StateDirectory | None) -> None:
         path, read = loading.place(settings, system, state)
         facts = loading.facts_of(settings, system)
+        self._read = read
         self.profile = profile.load(path, read)
         self._templates = Templates()
         self._gathered = layers.gather(self.profile, facts, settings.vars, self._templates, read)
@@ -64,7 +65,17 @@ class Provenance:
                 "written": raw,
                 "uses": sorted(self._references(raw, bare=name in _BARE)),
             }
+            if name == "template":  # what it is rendered to reads what is in that file
+                uses = self._references(self._template(raw))
+                found["content"] = {**found[name], "uses": sorted(uses)}
         return found
+
+    def _template(self, name: Any) -> str:
+        """Return the text of a template below the profile's folder, "" if that cannot be told."""
+        try:
+            return self._read(os.path.join(self.profile.folder, name))[1].decode()
+        except (ConvergeError, TypeError, ValueError):
+            return ""
 
     def closure(self, references: Iterable[str]) -> list[str]:
         """Return the vars among these, and all vars that those read, in the order of their names."""

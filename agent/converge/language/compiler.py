@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from converge import kinds
 from converge.errors import ConvergeError, Problem, ProfileError
-from converge.language import hints, protect, references
+from converge.language import hints, protect, references, template_files
 from converge.language.instances import instances
 from converge.language.links import Compiled
 
@@ -139,9 +140,11 @@ class Compiler:
             remedy = f"write `- {declaration.kind}: NAME`"
             self.problem(declaration, label, ("name",), "unknown attribute `name`", remedy)
         names = references.names(model.field_names, attributes, instance.names)
+        render = partial(self.templates.value, names=names)
         for key, raw in attributes.items():
             try:
-                data.setdefault(key, self.templates.value(raw, names))
+                data.setdefault(key, render(raw))
+                template_files.fill_in(model, key, data, attributes, self._read_source, render)
             except ConvergeError as error:
                 wrong = True
                 inner = getattr(error, "path", ())
@@ -150,9 +153,8 @@ class Compiler:
             return None
         spec, problems = validate(model, data)
         for where, message in problems:
-            remedy = ""
-            if "unknown attribute" in message and len(where) == 1:
-                remedy = hints.attribute(str(where[0]), declaration.kind, known)
+            unknown = "unknown attribute" in message and len(where) == 1
+            remedy = hints.attribute(str(where[0]), declaration.kind, known) if unknown else ""
             if where and where[0] == "name":
                 where = instance.place
             self.problem(declaration, label, where, message, remedy)
