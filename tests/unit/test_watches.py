@@ -283,6 +283,33 @@ def test_more_events_than_the_kernel_keeps(tmp_path, file):
     assert watched.look() == {str(other)}
 
 
+def test_who_writes_faster_than_it_is_read_does_not_hold_it_up(monkeypatch):
+    event = b"".join(n.to_bytes(4, "little") for n in (1, kernel.IN_CLOSE_WRITE, 0, 0))
+    monkeypatch.setattr(kernel.os, "read", lambda _fd, _size: event)
+    assert kernel.events(-1)
+
+
+def test_a_tree_that_goes_is_looked_at_once(tmp_path, monkeypatch):
+    """Not once for each directory of thousands, each time of all."""
+    files = [tmp_path / f"tree/{number}/file" for number in range(100)]
+    for one in files:
+        one.parent.mkdir(parents=True)
+        one.touch()
+    watched = Watched(*files)
+    calls = []
+    watch = kernel.watch
+    monkeypatch.setattr(kernel, "watch", lambda fd, path: calls.append(path) or watch(fd, path))
+    shutil.rmtree(tmp_path / "tree")
+    assert len(watched.drifted()) == 100
+    assert len(calls) <= 102, "each of the missing, the tree itself and what is above it"
+    for one in files:
+        one.parent.mkdir(parents=True)
+        one.touch()
+    watched.run()
+    files[50].write_text("something else\n")
+    assert [os.path.basename(os.path.dirname(path)) for path in watched.drifted()] == ["50"]
+
+
 def test_any_name(tmp_path):
     name = os.fsdecode(b"\xff\xfe \n\x01")
     watched = Watched(tmp_path / name)

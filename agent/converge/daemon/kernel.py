@@ -19,6 +19,7 @@ _IN_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC  # IN_NONBLOCK, IN_CLOEXEC, and those o
 _WATCHED = (
     IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVED | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
 )
+_MOST_EVENTS = 1 << 15  # twice what the kernel keeps (fs.inotify.max_queued_events)
 _BOOTTIME, _ABSOLUTE = 7, 1
 _SIGSET_BYTES = 128
 _LONG_BYTES = 8 if sys.maxsize > 1 << 32 else 4
@@ -75,13 +76,16 @@ def unwatch(fd: int, number: int) -> None:
 
 
 def events(fd: int) -> list[tuple[int, int, str]]:
-    """Return what has happened: (watch, mask, name of the entry or empty)."""
+    """Return what has happened: (watch, mask, name of the entry or empty).
+
+    Not all of it from somebody who writes faster than we read.
+    """
     found: list[tuple[int, int, str]] = []
-    while True:
+    while len(found) < _MOST_EVENTS:
         try:
             data = os.read(fd, 65536)
         except BlockingIOError:
-            return found
+            break
         at = 0
         while at < len(data):
             number = int.from_bytes(data[at : at + 4], sys.byteorder, signed=True)
@@ -90,6 +94,7 @@ def events(fd: int) -> list[tuple[int, int, str]]:
             name = data[at + 16 : at + 16 + size].rstrip(b"\0")
             found.append((number, mask, os.fsdecode(name)))
             at += 16 + size
+    return found
 
 
 def timer() -> int:

@@ -14,6 +14,10 @@ import os
 
 from converge.daemon import kernel, prints
 
+TYPE_CHECKING = False  # typing costs a megabyte that would be held for ever
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 FILE, CONTENT, PROFILE, MOUNTED = "f", "d", "p", "m"
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _LOST = kernel.IN_DELETE_SELF | kernel.IN_MOVE_SELF | kernel.IN_UNMOUNT | kernel.IN_IGNORED
@@ -43,7 +47,8 @@ class Watches:
         self.kinds: dict[str, str] = {}
         self._places: dict[int, list[str]] = {}  # watch → its paths: links lead to one directory
         self._numbers: dict[str, int] = {}  # path → watch
-        self._missing: dict[str, str] = {}  # directory that is not there → the one watched for it
+        self._missing: set[str] = set()  # directories that are not there
+        self._turned: set[str] = set()  # places whose watch has ended, or that may be there now
         self._questions: set[str] = set()
         self._everything = False
 
@@ -81,6 +86,8 @@ class Watches:
         before = len(self._questions)
         for number, mask, name in kernel.events(self.fd):
             self._event(number, mask, name)
+        if self._turned:  # together: a tree of thousands may have gone
+            self._follow(self._turned)
         return self._everything or len(self._questions) > before
 
     def look_at_everything(self) -> None:
@@ -117,36 +124,23 @@ class Watches:
                 self._questions.add(place + "/")
         if mask & _LOST and not name:
             self._lost(number, mask)
-        elif name and self._missing:
-            self._appeared(number, name)
+        elif name:
+            paths = {os.path.join(place, name) for place in self._places.get(number, ())}
+            self._turned |= paths & self._missing
 
     def _lost(self, number: int, mask: int) -> None:
         """A watched directory or mount has gone: what was in it is another thing now."""
         if not mask & kernel.IN_IGNORED:
             kernel.unwatch(self.fd, number)
-        places = self._places.pop(number, [])
-        for place in places:
+        for place in self._places.pop(number, ()):
             del self._numbers[place]
-            self._below(place)
-        if places:
-            self._arm()
+            self._turned.add(place)
 
-    def _appeared(self, number: int, name: str) -> None:
-        """Something may be the directory, or one above it, that could not be watched so far."""
-        paths = [os.path.join(place, name) for place in self._places.get(number, ())]
-        found = [
-            folder
-            for folder in self._missing
-            if any(folder == path or folder.startswith(path + "/") for path in paths)
-        ]
-        for folder in found:
-            self._below(folder)
-        if found:
-            self._arm()
-
-    def _below(self, place: str) -> None:
-        start = place.rstrip("/") + "/"
-        self._questions |= {p for p in self.prints if p.startswith(start) or p == place}
+    def _follow(self, turned: set[str]) -> None:
+        """Ask of all at and below places that have turned, and watch what is there now."""
+        self._turned = set()
+        self._questions |= {path for path in self.prints if not turned.isdisjoint(_way(path))}
+        self._arm()
 
     def _arm(self, *, afresh: bool = False) -> None:
         """Watch what has to be watched, and nothing else.
@@ -164,7 +158,7 @@ class Watches:
                 self.trouble = f"no inotify: {error.strerror}"
         if self.fd < 0:
             return
-        before, self._missing = set(self._places), {}
+        before, self._missing = set(self._places), set()
         if afresh:
             self._places, self._numbers = {}, {}
         needed = {self._add(path) for path in wanted}
@@ -178,16 +172,26 @@ class Watches:
         """Watch a path, or the nearest directory above it that is there; return which."""
         place = path
         while place not in self._numbers:
+            if place in self._missing:
+                place = os.path.dirname(place)
+                continue
             try:
                 number = kernel.watch(self.fd, place)
             except OSError as error:
                 if error.errno in _GONE and place != "/":
+                    self._missing.add(place)
                     place = os.path.dirname(place)
                     continue
                 self.trouble = f"not all can be watched: {place}: {error.strerror}"
                 return place
             self._numbers[place] = number
             self._places.setdefault(number, []).append(place)
-        if place != path:
-            self._missing[path] = place
         return place
+
+
+def _way(path: str) -> Iterator[str]:
+    """Yield a path and each directory above it."""
+    while path != "/":
+        yield path
+        path = os.path.dirname(path)
+    yield path
