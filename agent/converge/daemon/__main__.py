@@ -12,9 +12,9 @@ import sys
 def main() -> int:
     """Be the supervisor."""
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from converge.daemon.control import AlreadyError
     from converge.daemon.loop import Daemon
     from converge.daemon.options import Options
+    from converge.daemon.place import AlreadyError
     from converge.daemon.say import say
 
     fd = int(sys.argv[1])

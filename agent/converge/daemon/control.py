@@ -8,22 +8,20 @@ that it outlives the agent.
 
 from __future__ import annotations
 
-import fcntl
 import os
 
 from converge.daemon import server
 from converge.daemon.child import now
+from converge.daemon.place import AlreadyError, Place
 
 TYPE_CHECKING = False  # typing costs a megabyte that would be held for ever
 if TYPE_CHECKING:
     from converge.daemon.loop import Daemon
 
-SOCKET, LOCK, PAUSED, METRICS = "control.sock", "agent.lock", "paused", "metrics.prom"
+SOCKET, PAUSED, METRICS = "control.sock", "paused", "metrics.prom"
 MOST_WAITING = 16  # for one run
-
-
-class AlreadyError(Exception):
-    """Another agent is resident here."""
+_SETTLE = 0.5  # seconds that `rm -r` of our directory may take
+_PAUSE = 60.0  # seconds between two tries to put it back
 
 
 class Control:
@@ -36,14 +34,11 @@ class Control:
         self.told: list[server.Connection] = []  # for the run under way
         self.socket: server.Server | None = None
         self.endpoint: server.Server | None = None
-        self.lock = -1
-        options = daemon.options
-        if options.runtime:
-            self._lock(os.path.join(options.runtime, LOCK))
-            uids = {0, os.geteuid()}
-            self.socket = self._serve(
-                os.path.join(options.runtime, SOCKET), b"\n", self._answer, uids
-            )
+        self.place = Place(daemon.options.runtime)
+        self._put_back: float | None = None  # when what has been removed is put back
+        if self.place.folder:
+            address, uids = os.path.join(self.place.folder, SOCKET), {0, os.geteuid()}
+            self.socket = self._serve(address, b"\n", self._answer, uids)
         self._open_endpoint()
         self.paused = self._read_paused()
 
@@ -58,7 +53,7 @@ class Control:
 
     def next_deadline(self) -> float | None:
         """Return when a connection has taken too long."""
-        found = [one.next_deadline() for one in self._servers()]
+        found = [self._put_back, *(one.next_deadline() for one in self._servers())]
         return min((moment for moment in found if moment is not None), default=None)
 
     def expire(self) -> None:
@@ -97,22 +92,34 @@ class Control:
             self.endpoint = None
         self._open_endpoint()
 
+    def look(self) -> None:
+        """Put back what somebody has removed of lock and sockets, once they have had the time to."""
+        servers = self._servers()
+        if not (self.place.is_lost() or any(one.is_lost() for one in servers)):
+            self._put_back = None
+        elif self._put_back is None:
+            self._put_back = now() + _SETTLE
+        elif now() >= self._put_back:
+            self._put_back = now() + _PAUSE
+            try:
+                if self.place.is_lost():
+                    self.place.put_back()
+                for one in servers:
+                    one.put_back()
+            except OSError as error:
+                self.daemon.say("error", f"the agent cannot be asked now: {error}")
+            except AlreadyError as error:
+                self.daemon.say("error", f"another agent has taken over: it holds {error}")
+                self.daemon.stop()
+
     def _servers(self) -> list[server.Server]:
         return [one for one in (self.socket, self.endpoint) if one]
-
-    def _lock(self, path: str) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.lock = os.open(path, flags, 0o600)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyError(path) from None
 
     def _serve(
         self, address: str, ending: bytes, answer: object, uids: object
     ) -> server.Server | None:
         try:
-            return server.Server(server.listen(address), ending, answer, uids)
+            return server.Server(address, ending, answer, uids)
         except (OSError, ValueError) as error:
             self.daemon.say("error", f"{address} cannot be served: {error}")
             return None

@@ -16,8 +16,8 @@ _MOST_PATHS = 2000  # drifted at once: then everything is looked at
 class Drift:
     """`paths` are those that look different from when a run read them last."""
 
-    def __init__(self, *, events: bool) -> None:
-        self.watches = Watches(events=events)
+    def __init__(self, *, events: bool, own: str = "") -> None:
+        self.watches = Watches(events=events, own=own)
         self.paths: set[str] = set()
         self.waits_until = 0.0  # after runs that failed
         self._first = self._last = 0.0

@@ -33,7 +33,7 @@ class Daemon:
         self.child: Child | None = None
         self.watcher = Watcher(self.say)
         self.wanted = "start" if options.run_now else ""  # why a whole run shall start now
-        self.drift = Drift(events=options.events == "on")
+        self.drift = Drift(events=options.events == "on", own=options.runtime)
         self.next_poll = 0.0
         self.failures = self.runs = self.crashes = 0
         self.last_end = ""
@@ -101,7 +101,7 @@ class Daemon:
         elif self.child and fd == self.child.result:
             self.child.read()
         elif fd == self.command.fd:
-            self._stop()
+            self.stop()
         elif fd in self.drift.fds():
             self.drift.read(look=self.child is None)
         else:
@@ -109,6 +109,7 @@ class Daemon:
 
     def _pass_time(self) -> None:
         self.control.expire()
+        self.control.look()
         if self.child and now() >= self.child.deadline:
             self.child.overdue()
         if self._polls() and now() >= self.next_poll:
@@ -130,9 +131,10 @@ class Daemon:
         elif self.stopping and self.child:
             self.child.kill()
         else:
-            self._stop()
+            self.stop()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Start no more runs, and end when the one under way has."""
         self.stopping = True
         if self.child:
             self.child.stop()
@@ -238,7 +240,7 @@ class Daemon:
             return
         if new.events != self.options.events:
             self.drift.watches.close()
-            self.drift = Drift(events=new.events == "on")
+            self.drift = Drift(events=new.events == "on", own=new.runtime)
         self.options = new
         self.watcher.stop()
         self.control.reconfigure()

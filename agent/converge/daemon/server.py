@@ -48,11 +48,12 @@ class Connection:
 class Server:
     """A listening socket. `answer(request, connection)` returns the reply, None: it comes later."""
 
-    def __init__(
-        self, listening: _socket.socket, ending: bytes, answer: object, uids: object
-    ) -> None:
-        self.listening, self.ending = listening, ending
+    def __init__(self, address: str, ending: bytes, answer: object, uids: object) -> None:
+        """Raises OSError, ValueError."""
+        self.address, self.ending = address, ending
         self.answer, self.uids = answer, uids
+        self.listening = listen(address)
+        self._inode = _inode(address)
         self.connections: dict[int, Connection] = {}
         self.rests_until = 0.0  # where no descriptor is left for another connection
 
@@ -88,6 +89,17 @@ class Server:
         for fd in list(self.connections):
             self._close(fd)
         self.listening.close()
+
+    def is_lost(self) -> bool:
+        """Tell whether the socket's file lies there no more."""
+        return _inode(self.address) != self._inode
+
+    def put_back(self) -> None:
+        """Listen there again, if need be; who is connected stays. Raises OSError."""
+        if self.is_lost():
+            found = listen(self.address)
+            self.listening.close()
+            self.listening, self._inode = found, _inode(self.address)
 
     def _accept(self) -> None:
         try:
@@ -161,6 +173,14 @@ def listen(address: str) -> _socket.socket:
     found.listen(_BACKLOG)
     found.setblocking(False)
     return found
+
+
+def _inode(address: str) -> int:
+    """Return which file a socket is; 0: it is none."""
+    try:
+        return os.lstat(address).st_ino if address.startswith("/") else 0
+    except OSError:
+        return 0
 
 
 def _clear(path: str) -> None:

@@ -37,10 +37,13 @@ def is_record(text: str) -> bool:
 
 
 class Watches:
-    """`fd` is the descriptor to wait for (-1: none); `trouble` says why paths are only polled."""
+    """`fd` is the descriptor to wait for (-1: none); `trouble` says why paths are only polled.
 
-    def __init__(self, *, events: bool = True) -> None:
-        self.on = events
+    `own` is the agent's own directory: an event there only wakes up, and who waits looks after it.
+    """
+
+    def __init__(self, *, events: bool = True, own: str = "") -> None:
+        self.on, self.own = events, own
         self.fd = -1
         self.trouble = ""
         self.prints: dict[str, int] = {}
@@ -59,7 +62,7 @@ class Watches:
         """Watch nothing any more."""
         if self.fd >= 0:
             os.close(self.fd)
-        self.__init__(events=self.on)  # type: ignore[misc]
+        self.__init__(events=self.on, own=self.own)  # type: ignore[misc]
 
     def update(self, records: list[str], *, whole: bool) -> None:
         """Take in a worker's records, `KIND PRINT PATH`; `-` for a kind: leave that path alone."""
@@ -151,6 +154,7 @@ class Watches:
         wanted = {os.path.dirname(path) for path in self.prints}
         # A profile may be a mount of its own, which its directory has no events of.
         wanted |= {path for path, kind in self.kinds.items() if kind in (CONTENT, MOUNTED, PROFILE)}
+        wanted |= {self.own} if self.own else set()
         if self.fd < 0 and not self.trouble and wanted:
             try:
                 self.fd = kernel.inotify()
