@@ -90,9 +90,13 @@ def share(settings: Settings) -> float:
 
 
 def _open_missing_descriptors() -> None:
-    """Give a closed stdin, stdout or stderr a place, so that no socket of ours gets its number."""
-    while True:
-        fd = os.open(os.devnull, os.O_RDWR)
-        if fd > 2:
-            os.close(fd)
-            return
+    """Give a closed stdin, stdout or stderr a place, so that no descriptor of ours gets its number.
+
+    What Python has opened there is closed by exec, unless it is told otherwise.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number
+        os.set_inheritable(fd, True)

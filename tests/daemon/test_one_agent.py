@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
+
+import pytest
 
 from daemon.supervisor import PATIENCE, PROFILE, until
 
@@ -120,3 +123,14 @@ def test_the_settings_are_read_again(agent):
     agent.signal(signal.SIGHUP)
     until(lambda: "settings read again" in agent.log())
     until(lambda: agent.status()["report"]["reason"] == "reload")
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_started_without_stderr_it_runs_all_the_same(agent, closed):
+    agent.wrapper = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+    agent.start()
+    assert agent.motd.read_text() == "welcome\n"
+    assert agent.status()["agent"]["crashes"] == 0
+    held = f"/proc/{agent.process.pid}/fd"
+    assert os.readlink(f"{held}/2") == "/dev/null"
+    assert agent.end() == 0
