@@ -7,6 +7,14 @@ import os
 import select
 import time
 
+TYPE_CHECKING = False  # typing costs a megabyte that would be held for ever
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEV_LOG = "/dev/log"
+_DAEMON = 3 << 3  # the facility
+_SEVERITY = {"error": 3, "warning": 4}  # 6: for your information
+_PATIENCE = 100  # milliseconds
 _LONGEST = 1000  # bytes; a pipe takes up to 4,096 in one piece
 
 
@@ -20,7 +28,7 @@ def say(level: str, text: str, form: str = "logfmt", to: str = "stderr") -> None
         line = f'{{"time": "{when}", "level": "{level}", "msg": "{text}"}}\n'
     else:
         line = f'time={when} level={level} msg="{text}"\n'
-    if to == "syslog" and _syslog(level, text):
+    if to == "syslog" and not to_syslog([(_SEVERITY.get(level, 6), text)]):
         return
     try:
         waiting = select.poll()
@@ -31,20 +39,35 @@ def say(level: str, text: str, form: str = "logfmt", to: str = "stderr") -> None
         return
 
 
-def _syslog(level: str, text: str) -> bool:
-    """Log to syslog; False if nobody listens there (syslog(3) does not tell)."""
+def to_syslog(
+    lines: Iterable[tuple[int, str]], path: str = DEV_LOG, patience: int = _PATIENCE
+) -> str:
+    """Log lines, each with its severity (RFC 5424); return why that is impossible, or nothing.
+
+    As syslog(3) does, which tells nothing, and waits for ever for one who has stopped reading: here
+    that costs the rest after `patience` milliseconds.
+    """
     import _socket  # socket.py costs a megabyte that would be held for ever
-    import syslog
 
-    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
-    try:
-        probe.connect("/dev/log")
-    except OSError as error:
-        if error.errno != errno.EPROTOTYPE:  # a stream socket, which syslog(3) takes too
-            return False
-    finally:
-        probe.close()
-
-    syslog.openlog("converge", syslog.LOG_PID, syslog.LOG_DAEMON)
-    syslog.syslog(syslog.LOG_ERR if level == "error" else syslog.LOG_INFO, text)
-    return True
+    for kind in (_socket.SOCK_DGRAM, _socket.SOCK_STREAM):
+        flags = kind | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+        connection = _socket.socket(_socket.AF_UNIX, flags)
+        room = select.poll()
+        room.register(connection.fileno(), select.POLLOUT)
+        try:
+            connection.connect(path)
+            for severity, text in lines:
+                if not room.poll(patience):
+                    break
+                when = time.strftime("%b %e %T")
+                head = f"<{_DAEMON | severity}>{when} converge[{os.getpid()}]: "
+                end = b"\0" if kind == _socket.SOCK_STREAM else b""
+                connection.send((head + text).encode(errors="replace") + end)
+        except OSError as error:
+            if error.errno != errno.EPROTOTYPE:
+                return "" if error.errno == errno.EAGAIN else f"{path}: {error.strerror}"
+        else:
+            return ""
+        finally:
+            connection.close()
+    return f"{path}: no syslog listens there"

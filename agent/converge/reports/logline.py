@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 4000  # with the line feed
 _LEVELS = {"changed": "info", "would_change": "info", "skipped": "info"}
 _SHORT = 40  # characters; a value is not cut below them, the last value is left out instead
-_PATIENCE = 1000  # milliseconds that a full pipe may take to have room
+_PATIENCE = 1000  # milliseconds that a full pipe, or syslog, may take to have room
 _DEV_LOG = "/dev/log"
 _BARE = re.compile(r"[!#-<>-~]+")  # printable ASCII but the space, `"` and `=`
 _UNSAFE = re.compile(  # and the two line separators of Unicode, and halves of surrogate pairs
@@ -69,10 +69,13 @@ def write(lines: Iterable[str], to: str) -> None:
     lines = list(lines)
     if not lines:
         return
-    trouble = _syslog_trouble(_DEV_LOG) if to == "syslog" else ""
-    if to == "syslog" and not trouble:
-        _write_syslog(lines)
-        return
+    trouble = ""
+    if to == "syslog":
+        from converge.daemon.say import to_syslog
+
+        trouble = to_syslog(_severities(lines), _DEV_LOG, _PATIENCE)
+        if not trouble:
+            return
     _write_stderr([*_notice(trouble, lines[0]), *lines])
 
 
@@ -159,31 +162,10 @@ def _write_stderr(lines: list[str]) -> None:
             return  # closed, full or gone
 
 
-def _syslog_trouble(path: str) -> str:
-    """Return why nothing can be logged there, empty if somebody listens.
-
-    syslog(3) does not tell; a socket that was left behind, or mounted and made anew, refuses.
-    """
-    import errno
-    import socket
-
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
-        try:
-            probe.connect(path)
-        except OSError as error:
-            listens = error.errno == errno.EPROTOTYPE  # a stream socket, which syslog(3) takes too
-            return "" if listens else f"{path}: {error.strerror}"
-    return ""
-
-
-def _write_syslog(lines: list[str]) -> None:
-    import syslog
-
-    syslog.openlog("converge", syslog.LOG_PID, syslog.LOG_DAEMON)
-    priorities = {"error": syslog.LOG_ERR, "warning": syslog.LOG_WARNING}
+def _severities(lines: list[str]) -> Iterable[tuple[int, str]]:
     for line in lines:
         head = _HEAD.match(line)
-        syslog.syslog(priorities.get(head[1] if head else "", syslog.LOG_INFO), line)
+        yield {"error": 3, "warning": 4}.get(head[1] if head else "", 6), line
 
 
 def _notice(trouble: str, like: str) -> list[str]:
