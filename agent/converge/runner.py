@@ -173,6 +173,7 @@ def _recover(system: System, state: StateDirectory | None) -> list[str]:
     """Undo and clear what a killed run left: torn in-place writes, staged files."""
     if state is None:
         return []
+    state.mend("backups", "backups/objects", "journal")
     messages = [f"{path}: an interrupted write was put back" for path in system.recover()]
     messages += system.journal.pending if system.journal else []
     folders = state.interrupted()

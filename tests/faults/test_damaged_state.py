@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from converge import config, runner
 from converge.files import atomic
 from converge.files.backup import Backups
 from converge.files.journal import Journal
@@ -73,3 +74,28 @@ class TestDamagedState:
         assert system.recover() == []
         assert system.journal.pending == []
         assert os.listdir(tmp_path / "journal") == []
+
+
+class TestFoldersOfTheState:
+    @pytest.mark.parametrize("folder", ["backups", "backups/objects", "journal", "reports"])
+    @pytest.mark.parametrize("what", ["a file", "a link", "a link to nothing"])
+    def test_in_whose_place_is_something_else(self, folder, what, root, tmp_path):
+        profile = tmp_path / "p.yaml"
+        profile.write_text("resources: [{file: /motd, content: good}]")
+        state = tmp_path / "own/state"
+        flags = {"root": str(root), "profile": str(profile), "state_dir": str(state)}
+        settings = config.load({**flags, "runtime_dir": f"{tmp_path}/own/run"}, {})
+        (root / "motd").write_text("old")
+        assert runner.once(settings)["exit_code"] == 0
+        taken = state / folder
+        if taken.exists():
+            taken.rename(tmp_path / "away")
+        if what == "a file":
+            taken.write_text("no folder")
+        else:
+            taken.symlink_to("/etc/passwd" if what == "a link" else "nothing")
+        (root / "motd").write_text("bad")
+        assert runner.once(settings)["exit_code"] == 0
+        assert (root / "motd").read_text() == "good"
+        assert len(list(state.rglob("*.corrupt-*"))) == 1
+        assert runner.once(settings)["counts"]["in_sync"] == 1

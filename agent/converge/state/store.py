@@ -114,11 +114,22 @@ class Store:
         except OSError:
             return  # a state that cannot be written is read as if the file were not there
 
+    def mend(self, *folders: str) -> None:
+        """Set aside what lies where one of these belongs, and is no directory."""
+        for name in folders:
+            try:
+                found = os.lstat(os.path.join(self.path, name))
+            except OSError:
+                continue
+            if not stat.S_ISDIR(found.st_mode):
+                self.set_aside(name)
+
     def _open(self, folder: str, *, make: bool = False) -> _Open:
         if self._read_only:
             raise OSError(errno.EROFS, "the state is only read in a dry run", self.path)
         path = os.path.join(self.path, folder)
         if make and folder:
+            self.mend(folder)
             os.makedirs(path, mode=0o700, exist_ok=True)
         return _Open(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
 
