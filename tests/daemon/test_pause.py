@@ -84,3 +84,13 @@ def test_a_damaged_note(supervisor, content):
     one.fields(b"resume")
     assert one.status()["paused"] == ""
     assert not (one.state / "paused").exists()
+
+
+def test_a_note_that_is_no_file_holds_up_neither_the_start_nor_a_pause(supervisor):
+    one = supervisor(FINE)
+    os.mkfifo(one.state / "paused")
+    one.start()
+    assert one.status()["paused"] == ""
+    assert "until the agent ends" in one.fields(b"pause for now")["message"]
+    one.fields(b"resume")
+    assert not (one.state / "paused").exists()

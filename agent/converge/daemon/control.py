@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SOCKET, PAUSED, METRICS = "control.sock", "paused", "metrics.prom"
 MOST_WAITING = 16  # for one run
+_NO_WAITING = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SETTLE = 0.5  # seconds that `rm -r` of our directory may take
 _PAUSE = 60.0  # seconds between two tries to put it back
 
@@ -162,7 +163,7 @@ class Control:
     def _pause(self, reason: str) -> bytes:
         self.paused = "".join(c if c.isprintable() else " " for c in reason)
         path = self._paused_file()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_WAITING
         try:
             fd = os.open(path, flags, 0o600)
         except OSError as error:
@@ -191,13 +192,7 @@ class Control:
         return os.path.join(self.daemon.options.state, PAUSED) if self.daemon.options.state else ""
 
     def _read_paused(self) -> str:
-        try:
-            with open(
-                self._paused_file() or "/dev/null", encoding="utf-8", errors="replace"
-            ) as file:
-                return file.read(1000).strip()
-        except OSError:
-            return ""
+        return _start_of(self._paused_file(), 1000).decode(errors="replace").strip()
 
     def _status(self) -> bytes:
         daemon, watches = self.daemon, self.daemon.drift.watches
@@ -216,13 +211,24 @@ class Control:
         words = request.split(b"\r\n", 1)[0].split()
         if len(words) != 3 or words[0] != b"GET" or words[1] != b"/metrics":
             return b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-        try:
-            with open(os.path.join(self.daemon.options.state or "/proc", METRICS), "rb") as file:
-                body = file.read(1 << 20)
-        except OSError:
-            body = b""
+        state = self.daemon.options.state
+        body = _start_of(os.path.join(state, METRICS), 1 << 20) if state else b""
         kind = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
         return b"HTTP/1.0 200 OK\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (kind, len(body), body)
+
+
+def _start_of(path: str, size: int) -> bytes:
+    """Return the start of a file; nothing of one that is not there, or is something else."""
+    try:
+        fd = os.open(path, os.O_RDONLY | _NO_WAITING)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, size)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
 
 
 def _lines(first: str, fields: dict[str, object]) -> bytes:
