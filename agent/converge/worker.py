@@ -122,7 +122,12 @@ def _deliver(settings: Settings, report: dict[str, Any]) -> None:
     if not settings.report_to:
         return
     sys.stdout.flush()
-    if os.fork():
+    try:
+        if os.fork():
+            return
+    except OSError as error:  # EAGAIN: too many processes
+        text = f"the report could not be sent: {error.strerror}"
+        logline.write([logline.event(settings.log_format, text, "warning")], settings.log_to)
         return
     code = 1
     try:

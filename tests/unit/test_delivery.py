@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
 import pytest
 
-from converge import commands, config, delivery
+from converge import commands, config, delivery, worker
 from converge.config import Settings
 from converge.delivery import web
 from converge.errors import UsageError
@@ -184,3 +185,13 @@ def test_a_spooled_report_that_is_damaged_is_not_sent_again_and_again(place):
     with Server(collector) as server:
         commands.once(settings(place, server.url))
     assert len(collector.batches) == 1
+
+
+def test_where_no_more_processes_may_be_the_resident_agents_run_goes_on(place, monkeypatch, capfd):
+    def fork():
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", fork)
+    words = worker._run(settings(place, f"file:{place}"), "timer", [])
+    assert words[0] == "0"
+    assert "could not be sent: Resource temporarily unavailable" in capfd.readouterr().err
