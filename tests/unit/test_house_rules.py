@@ -24,7 +24,8 @@ DOOR = {
     "programs.keeper",  # how readily a program that is started is killed when memory is short
     "programs.launch",  # the log of a program that is started
     "worker",  # its result's descriptor, and how readily it is killed when memory is short
-    "daemon.control",  # the agent's lock and what pauses it
+    "daemon.control",  # what pauses the agent
+    "daemon.place",  # its own directory, and the lock in that
     "daemon.server",  # the control socket
     "accounts.lock",  # takes the lock of lckpwdf(3), and writes nothing into it
     "accounts.homes",  # renames a whole home, on the door's directory descriptors
