@@ -143,7 +143,7 @@ def status(settings: Settings) -> int:
     else:
         for line in standing_text.lines(found):
             _say(line)
-        print_report(found["report"], settings)
+        print_report(found["report"] | {"error": ""}, settings)  # which is among the lines
     return 0
 
 

@@ -55,5 +55,6 @@ def show(wrong: list[str], settings: Settings) -> int:
 
         sys.stdout.write(json.dumps(plain) + "\n")
     elif not settings.quiet:
-        sys.stdout.write("".join(f"{escaped(line)}\n" for line in wrong or ["healthy"]))
+        for line in wrong or ["healthy"]:
+            sys.stdout.write(escaped(line, keep="\n") + "\n")
     return 1 if wrong else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from converge.config import is_remote
-from converge.errors import ConvergeError, ProfileError
+from converge.errors import ConvergeError
 from converge.record import Record
 from converge.state import cache, fingerprints, standing
 
@@ -138,8 +138,7 @@ def load(
         good = cache.last_good(state, settings) if last_good and state else None
         if good is None:
             raise
-        count = len(error.problems) if isinstance(error, ProfileError) else 1
-        said = f"{error}\nthe last good profile stays in force ({count} problems in the new one)"
+        said = f"{error}\nthe last good profile stays in force"
         return Loaded(catalog=good, settings=settings, compiled=False, error=said)
     return Loaded(catalog=fresh, settings=settings)
 

@@ -203,9 +203,16 @@ def test_what_is_wrong_is_said_with_its_line(make, text, line, message):
     assert "p.yaml:" in str(caught.value)
 
 
-def test_an_empty_profile_is_no_error(make):
-    assert make("").resources == ()
+def test_a_profile_without_resources_is_no_error(make):
     assert make("profile: nothing\n").resources == ()
+    assert make("include: [a.yaml]\n", a_yaml="").resources == ()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# all of it is a comment\n", "---\n"])
+def test_an_empty_file_is_no_profile(make, text):
+    """It is what a write that was cut off leaves: the last good profile stays in force."""
+    with pytest.raises(ProfileError, match="the file is empty"):
+        make(text)
 
 
 def test_real_kinds_imply_their_order(make):

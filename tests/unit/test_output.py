@@ -143,6 +143,13 @@ def test_a_text_is_a_diff_and_is_printed_as_one(capsys):
     assert text.startswith("changed file:/etc/motd: created, written in place, as it is a mount\n")
 
 
+def test_why_the_last_good_profile_was_taken_is_told(tmp_path, capsys, thing):
+    found = reported(tmp_path) | {
+        "error": "p.yaml:1:1: wrong\nthe last good profile stays in force"
+    }
+    assert printed(found, capsys, quiet=True).splitlines() == found["error"].splitlines()
+
+
 def test_booleans_are_shown_as_a_profile_has_them():
     assert output._value([True, False, None]) == "[true, false, none]"
 

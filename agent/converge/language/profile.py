@@ -119,9 +119,10 @@ class _Loader:
             self.problems += error.problems
             self.broken = True
             return
-        data = {} if document.data is None else document.data
-        if not isinstance(data, dict):
-            self._problem(document, (), "a profile is a mapping", "begin with `profile: NAME`")
+        data = {} if document.data is None and path != self.top else document.data
+        if not isinstance(data, dict):  # an empty file is rather cut off than meant
+            said = "the file is empty" if data is None else "a profile is a mapping"
+            self._problem(document, (), said, "begin with `profile: NAME`")
             self.broken = True
             return
         self._open.append(path)
@@ -162,15 +163,14 @@ class _Loader:
 
     def _layer(self, document: Document, i: int, name: Any) -> Layer:
         if not isinstance(name, str) or not name:
-            message = "a layer is the name of a file, which may be a template"
-            self._problem(document, ("layers", i), message)
+            said = "a layer is the name of a file, which may be a template"
+            self._problem(document, ("layers", i), said)
         return Layer(name=str(name), document=document, path=("layers", i))
 
     def _strategy(self, document: Document, variable: str, strategy: Any) -> str:
         if strategy not in STRATEGIES:
-            remedy = close_match(str(strategy), STRATEGIES)
-            message = f"{strategy!r} is not one of {', '.join(STRATEGIES)}"
-            self._problem(document, ("merge", variable), message, remedy)
+            said, word = f"{strategy!r} is not one of {', '.join(STRATEGIES)}", str(strategy)
+            self._problem(document, ("merge", variable), said, close_match(word, STRATEGIES))
         return str(strategy)
 
     def _include(self, document: Document, path: str, i: int, name: Any) -> None:
@@ -210,9 +210,9 @@ class _Loader:
         kind, *_ = item
         names = item[kind] if isinstance(item[kind], list) else [item[kind]]
         if not names or any(isinstance(name, dict | list) or name is None for name in names):
-            shape = f"write `- {kind}: NAME`, and its attributes below" if item[kind] else ""
-            message = f"`{kind}` needs a name, or a list of names"
-            self._problem(document, (*place, kind), message, shape)
+            remedy = f"write `- {kind}: NAME`, and its attributes below" if item[kind] else ""
+            said = f"`{kind}` needs a name, or a list of names"
+            self._problem(document, (*place, kind), said, remedy)
             return
         attributes = {key: item[key] for key in item if key != kind}
         self.declarations.append(

@@ -55,6 +55,8 @@ def silence(stream: TextIO) -> None:
 def print_report(report: dict[str, Any], settings: Settings) -> None:
     """Print a report for people."""
     painter = Painter(settings.color, sys.stdout)
+    for line in report["error"].splitlines():
+        painter.line(painter.paint("red", escaped(line)))
     for message in report["messages"]:
         painter.line(painter.paint("yellow", message))
     for told in report["resources"]:

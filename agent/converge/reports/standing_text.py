@@ -71,7 +71,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         )
     told += _bundle_lines(report.get("bundle"))
     told += [f"unresolved: {problem}" for problem in found["problems"]]
-    return [escaped(line) for line in told]
+    return [escaped(line.replace("\n", "\n  "), keep="\n") for line in told]
 
 
 def _bundle_lines(bundle: dict[str, Any] | None) -> list[str]:
