@@ -14,12 +14,12 @@ from converge import mounts
 from converge.errors import CannotManageError
 from converge.files.paths import Paths
 from converge.files.regular import READ_LIMIT, READING, read_all
-from converge.programs import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from converge.programs import process
     from converge.state.notes import Notes
 
 _GONE = (errno.ENOENT, errno.ENOTDIR)
@@ -176,13 +176,9 @@ class ReadOnlySystem:
 
     def which(self, program: str) -> str | None:
         """Return a program's absolute path by our own search path; None: not here, or prefixed."""
-        if self.prefixed:
-            return None
-        for folder in process.SEARCH_PATH.split(":"):
-            path = f"{folder}/{program}"
-            if os.access(path, os.X_OK) and not os.path.isdir(path):
-                return path
-        return None
+        from converge.programs import process
+
+        return None if self.prefixed else process.which(program)
 
     def query(
         self,
@@ -215,6 +211,8 @@ class ReadOnlySystem:
         environment: Mapping[str, str] | None,
         context: process.Context | None = None,
     ) -> process.Completed:
+        from converge.programs import process
+
         if self.prefixed:
             raise CannotManageError(f"{argv[0]}: no program is run below --root {self.root}")
         if context is not None:  # by descriptor, as anyone could move a path before it is entered

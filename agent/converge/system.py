@@ -1,21 +1,17 @@
 """The one door to the operating system.
 
-Every read and write of files, every program and every mount goes through here, below a root
-prefix: reading in converge.read_only, changing here. All paths are absolute, as seen inside the
-root prefix.
+Every read and write of files, every program and every mount goes through here, below a root prefix:
+reading in converge.read_only, changing here. All paths are absolute, as seen inside the root prefix.
+What changes files is imported when one is to be changed, as most runs change nothing.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
-from converge.files import atomic, removal, staging
-from converge.files.attributes import change_attributes, refuse_foreign_link
+from converge.files import atomic, regular
 from converge.files.paths import At
-from converge.files.regular import put_back
-from converge.files.writer import Replacement, Writer
 from converge.read_only import ReadOnlySystem
 
 TYPE_CHECKING = False
@@ -26,13 +22,12 @@ if TYPE_CHECKING:
     from converge.files.journal import Journal
     from converge.files.paths import Paths
     from converge.files.together import Together
+    from converge.files.writer import Writer
     from converge.programs import process
     from converge.programs.launch import Program
     from converge.state.notes import Notes
 
 __all__ = ["ReadOnlySystem", "System"]
-
-_PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class System(ReadOnlySystem):
@@ -48,14 +43,24 @@ class System(ReadOnlySystem):
         notes: Callable[[], Notes] | None = None,
     ) -> None:
         super().__init__(root, paths, notes)
+        self.backups = backups
         self.journal = journal
-        self._writer = Writer(backups, journal)
+        self._own_writer: Writer | None = None
         self._swept: set[str] = set()
         self.written_in_place: set[str] = set()
 
     def read_only(self) -> ReadOnlySystem:
         """Return the same machine without any means to change it."""
         return ReadOnlySystem(paths=self.paths, notes=lambda: self.notes, baked=self.baked)
+
+    @property
+    def writer(self) -> Writer:
+        """The one writer."""
+        from converge.files.writer import Writer
+
+        if self._own_writer is None:
+            self._own_writer = Writer(self.backups, self.journal)
+        return self._own_writer
 
     def write(
         self,
@@ -76,27 +81,28 @@ class System(ReadOnlySystem):
         to its end in place of `content`. `validate` gets the staged file's real path and raises to
         stop. `together`: handed on, if it is `content`. Raises OSError, ApplyError: all is as it was.
         """
+        from converge.files.writer import Replacement
+
         new = Replacement(
             path=path, content=content, source_fd=source_fd, uid=uid, gid=gid, mode=mode,
             validate=validate, backup=backup,
         )  # fmt: skip
         with At(self.paths, path) as (folder_fd, name):
             if self.is_mount_point(path):
-                self._writer.write_in_place(folder_fd, name, new)
+                self.writer.write_in_place(folder_fd, name, new)
                 self.written_in_place.add(path)
                 return
             folder = os.path.dirname(path)
             self._sweep(folder, folder_fd)
             if together is not None and source_fd is None:
                 together.add(folder_fd, name, new, self.real(folder).rstrip("/"))
-            elif self._writer.write(folder_fd, name, new, self.real(folder).rstrip("/")):
+            elif self.writer.write(folder_fd, name, new, self.real(folder).rstrip("/")):
                 self.written_in_place.add(path)
 
     def scratch(self, folder: str) -> int:
-        """Return a descriptor of a new file without a name, for what goes to a directory later.
+        """Return a descriptor of a new file without a name, on that file system or else in memory."""
+        from converge.files import staging
 
-        It lies on that file system, or in memory where nothing may be made there.
-        """
         try:
             return staging.scratch(self.paths.directory(folder))
         except OSError:
@@ -104,42 +110,31 @@ class System(ReadOnlySystem):
 
     def write_kernel(self, path: str, content: bytes) -> None:
         """Write to a file of the kernel's (/proc, /sys): one open, one write(2). Raises OSError."""
-        flags = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with At(self.paths, path) as (folder_fd, name):
-            fd = os.open(name, flags, dir_fd=folder_fd)
-            try:
-                if os.write(fd, content) != len(content):
-                    raise OSError(errno.EIO, "the kernel took only a part")
-            finally:
-                os.close(fd)
+            regular.write_kernel(folder_fd, name, content)
 
     def set_attributes(
         self, path: str, *, uid: int | None = None, gid: int | None = None, mode: int | None = None
     ) -> None:
         """Set owner and mode of a file or directory, only what differs. Raises OSError, ApplyError.
 
-        A new owner or group without a `mode` drops the set-user-ID and set-group-ID bits, as
-        chown(2) does. A file that has other names (hard links) in a directory of another user's is
-        refused: the other name may be /etc/shadow.
+        A new owner or group without a `mode` drops the set-user-ID and set-group-ID bits, as chown(2)
+        does. A file that has other names in a directory of another user's is refused.
         """
+        from converge.files import attributes
+
         if path == "/":
-            change_attributes(self.paths.directory("/"), uid, gid, mode)
+            attributes.change_attributes(self.paths.directory("/"), uid, gid, mode)
             return
         with At(self.paths, path) as (folder_fd, name):
-            fd = os.open(name, _PIN, dir_fd=folder_fd)
-            try:
-                found = os.fstat(fd)
-                if stat.S_ISLNK(found.st_mode):
-                    raise OSError(errno.ELOOP, "a symbolic link has no mode of its own")
-                refuse_foreign_link(found, folder_fd, path)
-                change_attributes(fd, uid, gid, mode)
-            finally:
-                os.close(fd)
+            attributes.change_named(folder_fd, name, path, uid, gid, mode)
 
     def make_directory(
         self, path: str, *, uid: int | None = None, gid: int | None = None, mode: int = 0o755
     ) -> None:
         """Create one directory, whole (its parent must be there). Raises OSError, ApplyError."""
+        from converge.files import staging
+
         with At(self.paths, path) as (folder_fd, name):
             self._sweep(os.path.dirname(path), folder_fd)
             staging.make_directory(folder_fd, name, uid, gid, mode)
@@ -151,6 +146,8 @@ class System(ReadOnlySystem):
 
         Raises OSError, ApplyError.
         """
+        from converge.files import staging
+
         with At(self.paths, path) as (folder_fd, name):
             self._sweep(os.path.dirname(path), folder_fd)
             staging.make_symlink(folder_fd, name, target, uid, gid)
@@ -158,6 +155,8 @@ class System(ReadOnlySystem):
 
     def set_link_owner(self, path: str, *, uid: int | None, gid: int | None) -> None:
         """Set the owner of a symbolic link itself; None: leave it. Raises OSError."""
+        from converge.files import staging
+
         with At(self.paths, path) as (folder_fd, name):
             staging.set_link_owner(folder_fd, name, uid, gid)
 
@@ -171,7 +170,7 @@ class System(ReadOnlySystem):
             return
         with At(self.paths, path) as (folder_fd, name):
             if backup and stat.S_ISREG(found.st_mode):
-                self._writer.keep(folder_fd, name, path)
+                self.writer.keep(folder_fd, name, path)
             (os.rmdir if stat.S_ISDIR(found.st_mode) else os.unlink)(name, dir_fd=folder_fd)
             atomic.sync_directory(folder_fd)
         if not stat.S_ISREG(found.st_mode):
@@ -179,13 +178,14 @@ class System(ReadOnlySystem):
 
     def remove_tree(self, path: str, *, backup: bool = True) -> None:
         """Remove a directory and all below it; never crosses a mount. Raises OSError, ApplyError."""
+        from converge.files import removal
+
         try:
             with At(self.paths, path) as (folder_fd, name):
                 self._mounts = None
-                folder, last = os.path.split(path)
-                real = f"{self.paths.resolve(folder).rstrip('/')}/{last}"
+                real = f"{self.paths.resolve(os.path.dirname(path)).rstrip('/')}/{name}"
                 removal.refuse_mounts(path, real, self.mounts())
-                removal.remove_tree(folder_fd, name, path, self._writer.keep if backup else None)
+                removal.remove_tree(folder_fd, name, path, self.writer.keep if backup else None)
                 atomic.sync_directory(folder_fd)
         finally:
             self.paths.forget()
@@ -229,13 +229,13 @@ class System(ReadOnlySystem):
 
         What cannot be put back yet is in `journal.pending`, and is tried again by the next run.
         """
-        if self._writer.backups:
-            self._writer.backups.sweep()
+        if self.backups:
+            self.backups.sweep()
         return self.journal.recover(self._restore) if self.journal else []
 
     def _restore(self, path: str, old: bytes) -> None:
         with At(self.paths, path) as (folder_fd, name):
-            put_back(folder_fd, name, old)
+            regular.put_back(folder_fd, name, old)
 
     def sweep(self, folder: str) -> int:
         """Remove what a killed run staged in a directory; return how many. Under the lock only."""

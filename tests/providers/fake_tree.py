@@ -107,5 +107,5 @@ def must_not_read(*arguments, **options):
 
 def kept(system) -> dict[str, bytes]:
     """Return every backup: path → content."""
-    store = system._writer.backups
+    store = system.backups
     return {entry["path"]: store.read(entry["digest"]) for entry in store.entries()}

@@ -275,7 +275,7 @@ class TestVersions(ArchiveFixtures):
         from converge.state import directory as state
 
         kept = state.find(str(tmp_path / "notes"))
-        first = FakeSystem(root, backups=system._writer.backups, notes=lambda: Notes(kept))
+        first = FakeSystem(root, backups=system.backups, notes=lambda: Notes(kept))
         converge(provider, [spec_of()], first)
         first.keep_notes()
         assert plan(provider, [spec_of()], FakeSystem(root, notes=lambda: Notes(kept))) == []

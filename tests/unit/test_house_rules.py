@@ -20,7 +20,7 @@ SOURCES = sorted(
 DOOR = {
     *("files.atomic", "files.attributes", "files.backup", "files.journal", "files.regular"),
     *("files.removal", "files.staging", "files.writer"),
-    *("state.lock", "state.private", "state.store", "system"),
+    *("state.lock", "state.private", "state.store"),
     "programs.keeper",  # how readily a program that is started is killed when memory is short
     "programs.launch",  # the log of a program that is started
     "worker",  # its result's descriptor, and how readily it is killed when memory is short

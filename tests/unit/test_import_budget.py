@@ -18,12 +18,13 @@ START = """cli commands config errors files files.atomic jsontext record reports
 setting_checks state state.directory state.private state.store stopping textdiff
 words"""
 HEALTH = f"""{START} client files.trust health state.standing"""
-RUN = f"""{START} catalog diff engine facts files.attributes files.backup files.digests files.in_place
-files.journal files.modes files.paths files.regular files.removal files.staging files.trust
-files.walk files.writer inspection kinds loading mounts notifications outcome probe programs
-programs.process provider read_only reports.metrics reports.report runner state.cache
-state.fingerprints state.lock state.standing system"""
-READING = {"converge.files.modes", "converge.probe"}  # by kinds
+RUN = f"""{START} catalog diff engine facts files.backup files.digests files.journal files.modes
+files.paths files.regular files.trust files.walk inspection kinds loading mounts notifications
+outcome probe programs programs.process provider read_only reports.metrics reports.report
+runner state.cache state.fingerprints state.lock state.standing system"""
+READING = {  # by kinds
+    *("converge.files.modes", "converge.probe", "converge.programs", "converge.programs.process"),
+}
 KINDS = """accounts accounts.database accounts.guards accounts.obstacles accounts.tables directory
 file group package packages packages.apt packages.dpkg paths paths.directory_tree paths.disclosure
 paths.owners paths.trees paths.walk symlink"""

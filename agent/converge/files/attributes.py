@@ -9,6 +9,7 @@ import stat
 from converge.errors import ApplyError
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
+_PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _ACCESS_ACL = "system.posix_acl_access"
 
 
@@ -28,6 +29,21 @@ def change_attributes(fd: int, uid: int | None, gid: int | None, mode: int | Non
         found = os.fstat(fd)
     if mode is not None and stat.S_IMODE(found.st_mode) != mode:
         os.chmod(name, mode)
+
+
+def change_named(
+    folder_fd: int, name: str, path: str, uid: int | None, gid: int | None, mode: int | None
+) -> None:
+    """Do it to a file or directory by its name, if it is nobody else's. Raises OSError, ApplyError."""
+    fd = os.open(name, _PIN, dir_fd=folder_fd)
+    try:
+        found = os.fstat(fd)
+        if stat.S_ISLNK(found.st_mode):
+            raise OSError(errno.ELOOP, "a symbolic link has no mode of its own")
+        refuse_foreign_link(found, folder_fd, path)
+        change_attributes(fd, uid, gid, mode)
+    finally:
+        os.close(fd)
 
 
 def dress(

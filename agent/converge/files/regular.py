@@ -11,6 +11,7 @@ from converge.files import atomic
 READ_LIMIT = 64 << 20  # bytes; nothing larger is taken into memory
 READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 WRITING = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KERNEL = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
 
 
@@ -66,6 +67,16 @@ def put_back(folder_fd: int, name: str, old: bytes) -> None:
     fd = open_regular(folder_fd, name, WRITING)
     try:
         overwrite(fd, old)
+    finally:
+        os.close(fd)
+
+
+def write_kernel(folder_fd: int, name: str, content: bytes) -> None:
+    """Write to a file of the kernel's: one open, one write(2). Raises OSError."""
+    fd = os.open(name, _KERNEL, dir_fd=folder_fd)
+    try:
+        if os.write(fd, content) != len(content):
+            raise OSError(errno.EIO, "the kernel took only a part")
     finally:
         os.close(fd)
 

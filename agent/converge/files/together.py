@@ -29,7 +29,7 @@ class Together:
     def __init__(self, system: System) -> None:
         allowed = os.sysconf("SC_OPEN_MAX")
         self._most = min(_MOST, max(1, allowed // _SHARE)) if allowed > 0 else _MOST
-        self._writer, self._in_place = system._writer, system.written_in_place
+        self._writer, self._in_place = system.writer, system.written_in_place
         self._waiting: list[tuple[str, Staged, str]] = []  # owner, file, real path of its directory
         self.owner = ""
         self.errors: dict[str, Exception] = {}

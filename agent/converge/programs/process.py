@@ -52,6 +52,15 @@ class Completed(Record):
         return self
 
 
+def which(program: str) -> str | None:
+    """Return a program's absolute path by our own search path; None: it is not here."""
+    for folder in SEARCH_PATH.split(":"):
+        path = f"{folder}/{program}"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+    return None
+
+
 def run(
     argv: Sequence[str],
     *,
