@@ -29,7 +29,8 @@ KINDS = """accounts accounts.database accounts.guards accounts.obstacles account
 file group package packages packages.apt packages.dpkg paths paths.directory_tree paths.disclosure
 paths.owners paths.trees paths.walk symlink"""
 DAEMON = """daemon daemon.child daemon.command daemon.control daemon.drift daemon.kernel daemon.loop
-daemon.options daemon.prints daemon.say daemon.server daemon.timer daemon.watcher daemon.watches"""
+daemon.options daemon.place daemon.prints daemon.say daemon.server daemon.timer daemon.watcher
+daemon.watches"""
 WAITING = """__future__ _collections_abc _ctypes _socket _stat errno fcntl genericpath os os.path
 posixpath select stat"""
 STANDARD = "__future__ _json errno zlib"
