@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -172,6 +173,20 @@ def test_what_does_not_detach_in_time_is_ended(told):
     pid = json.loads(told.read_text())["pid"]
     told.unlink()
     assert until(lambda: not os.path.exists(f"/proc/{pid}") or state(pid) == "Z")
+
+
+def test_no_descriptor_is_left_of_what_cannot_be_started(monkeypatch):
+    def full() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    program = python("pass")
+    HERE.forget()
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(os, "fork", full)
+    with pytest.raises(ApplyError, match="cannot be started: Resource temporarily"):
+        launch.start(HERE, program, lambda: True, 5)
+    HERE.forget()
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_the_keeper_ends_with_the_agent(told):

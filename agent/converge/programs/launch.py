@@ -147,7 +147,9 @@ class _Launched:
                 output = nowhere if output is None else output
                 keeper.keep(program, (folder, nowhere, output), life, news)
         except OSError as error:
-            os.close(self._life)
+            for fd in (self._life, self._news, self._kept):
+                if fd is not None:
+                    os.close(fd)
             raise ApplyError(f"{self.name} cannot be started: {error.strerror}") from error
         finally:
             for fd in (life, news, nowhere):
