@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-_OBJECTS = (
-    200_000  # a run makes many and frees most: to look for circles before costs a tenth of it
-)
+# A run makes many and frees most: to look for circles before costs a tenth of it.
+_OBJECTS = 200_000
 
 
 def main() -> NoReturn:

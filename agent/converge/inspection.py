@@ -48,9 +48,8 @@ class Inspection:
         self.resources: dict[str, Resource] = {}  # that are looked at
         self._items: dict[str, Item] = {}
         self.recurring: list[str] = []  # what is refreshed in every run
-        self.waiting: set[str] = (
-            set()
-        )  # ids whose secret was not to be had when it was asked for last
+        # Ids whose secret was not to be had when it was asked for last.
+        self.waiting: set[str] = set()
         self._references = catalog.secrets
         self._secrets: Any = None
         for resource in catalog.resources:

@@ -103,9 +103,8 @@ class Provider(ABC, Generic[S, T]):
     kind: ClassVar[str]
     spec: type[S]
     brings_files: ClassVar[bool] = False  # True (package): goes first in its wave
-    phases: ClassVar[
-        tuple[str, ...]
-    ] = ()  # of which it is part where the profile says nothing; all
+    # The phases that it is part of where the profile names none; empty: all.
+    phases: ClassVar[tuple[str, ...]] = ()
     # Phases in which nothing is changed unless the profile says so, and why. May be looked at.
     withheld: ClassVar[Mapping[str, str]] = {}
     recurring: ClassVar[bool] = False  # True (command): ask `recurs`

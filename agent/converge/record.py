@@ -6,9 +6,8 @@ changes are these. Type checkers treat a subclass as a frozen keyword-only datac
 
 from __future__ import annotations
 
-TYPE_CHECKING = (
-    False  # typing costs 2 ms of every start, and this is what type checkers take for it
-)
+# Importing typing costs 2 ms of every start, and this is what type checkers take for it.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar, Self, dataclass_transform
 else:

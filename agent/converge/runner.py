@@ -240,10 +240,10 @@ def _note_error(settings: Settings, state: StateDirectory | None, reason: str, e
     """Keep, for health, status and metrics, that a run could not be made."""
     if state is None:
         return
-    before = standing.good(state.read_json(standing.NAME))
     try:
+        before = standing.good(state.read_json(standing.NAME))
         after = standing.after_error(before, masked(error), standing.Clock())
         state.write_json(standing.NAME, after, durable=False)
         _count(settings, state, {"reason": reason, "exit_code": 1}, after)
     except OSError:
-        return
+        return  # the error itself counts, and is raised

@@ -117,6 +117,10 @@ def _vars(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+_FLAGS = (
+    *("noop", "json", "detailed_exitcodes", "quiet", "verbose"),
+    *("full", "splay", "resident", "unsigned"),
+)
 PATHS = (
     *("root", "state_dir", "runtime_dir"),
     *("ca_file", "client_certificate", "client_key", "token_file", "report_token_file"),
@@ -141,20 +145,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys((*PATHS, "facts_dir"), _path),
     "root": _root,
     "vars": _vars,
-    **dict.fromkeys(
-        (
-            "noop",
-            "json",
-            "detailed_exitcodes",
-            "quiet",
-            "verbose",
-            "full",
-            "splay",
-            "resident",
-            "unsigned",
-        ),
-        _flag,
-    ),
+    **dict.fromkeys(_FLAGS, _flag),
     "report_to": _targets,
     "phase": _one_of("bake", "start", "run"),
     **dict.fromkeys(("tags", "groups", "keys", "redirects"), _words),

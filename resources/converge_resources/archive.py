@@ -81,9 +81,7 @@ class ArchiveProvider(Provider[ArchiveSpec, ArchiveState]):
 
     def adopt(self, spec: ArchiveSpec, claimed: Collection[str]) -> ArchiveSpec:
         """Learn which of the paths that the catalog manages lie below. Pure."""
-        inside = spec.name.rstrip("/") + "/"
-        below = (path for path in claimed if path.startswith(inside) and path != inside)
-        return spec.__replace__(managed=tuple(sorted(below)))
+        return spec.__replace__(managed=trees.below(spec.name, claimed))
 
     def inspect(
         self, specs: Sequence[ArchiveSpec], system: ReadOnlySystem

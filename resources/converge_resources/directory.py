@@ -113,9 +113,7 @@ class DirectoryProvider(Provider[DirectorySpec, DirectoryState]):
         """Learn which of the paths that the catalog manages lie below. Pure."""
         if not spec.recurse and not spec.purge:
             return spec
-        inside = spec.name.rstrip("/") + "/"
-        below = (path for path in claimed if path.startswith(inside) and path != inside)
-        return spec.replace(managed=tuple(sorted(below)))
+        return spec.replace(managed=trees.below(spec.name, claimed))
 
     def inspect(
         self, specs: Sequence[DirectorySpec], system: ReadOnlySystem

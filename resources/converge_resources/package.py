@@ -150,8 +150,8 @@ class PackageProvider(Provider[PackageSpec, PackageState]):
 
     def deletions(self, change: Change[PackageSpec, PackageState]) -> int:
         """A package that is removed counts as one; leftovers that are purged do not."""
-        gone = change.after is None and change.before is not None
-        return int(gone and change.before is not None and change.before.status != "config-files")
+        before = change.before
+        return int(change.after is None and before is not None and before.status != "config-files")
 
     def declare(self, asked: Asked, system: ReadOnlySystem) -> Iterable[Declared]:
         """Tell of what was installed by name."""

@@ -82,8 +82,7 @@ class TidyProvider(Provider[TidySpec, TidyState]):
 
     def adopt(self, spec: TidySpec, claimed: Collection[str]) -> TidySpec:
         """Learn which of the paths that the catalog manages lie below. Pure."""
-        inside = spec.name.rstrip("/") + "/"
-        return spec.replace(managed=tuple(sorted(p for p in claimed if p.startswith(inside))))
+        return spec.replace(managed=trees.below(spec.name, claimed))
 
     def inspect(
         self, specs: Sequence[TidySpec], system: ReadOnlySystem

@@ -21,7 +21,7 @@ MOST_BYTES = 8 << 20  # of a bundle as it is fetched
 MOST_UNPACKED = 64 << 20
 MOST_FILES = 2000
 _MOST_RATIO = 200  # gzip's own limit is about 1000
-META = "bundle.json"  # at its top: converge.bundle.packing.Meta
+META = "bundle.json"  # at its top
 
 
 class BundleError(ConvergeError):

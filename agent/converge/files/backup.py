@@ -88,9 +88,11 @@ class Backups:
 
     def discard(self, kept: Kept) -> None:
         """Give up a copy."""
+        if not kept.staged:
+            return
         objects_fd = os.open(self._objects, _FOLDER)
         try:
-            atomic.discard(objects_fd, kept.staged or atomic.temporary_name())
+            atomic.discard(objects_fd, kept.staged)
         finally:
             os.close(objects_fd)
 
@@ -134,8 +136,7 @@ class Backups:
     def prune(self) -> None:
         """Drop what is too old or too much, never the only copy of an original. Raises OSError."""
         entries = self.entries()
-        originals = {entry["path"]: i for i, entry in reversed([*enumerate(entries)])}
-        first = set(originals.values())
+        first = set({entry["path"]: i for i, entry in reversed([*enumerate(entries)])}.values())
         oldest = time.time() - self.most_days * 86400
         kept: list[int] = []
         digests: set[str] = set()

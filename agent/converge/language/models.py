@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from converge import fields
 from converge.language import model_errors
 from converge.provider import Spec
-from converge.record import Record
 
 if TYPE_CHECKING:
     from converge.record import Record

@@ -119,7 +119,7 @@ def problems(standing: dict[str, Any], clock: Clock, interval: float) -> list[st
 
 
 def _same(before: dict[str, Any] | None, catalog: str) -> bool:
-    return bool(before) and before is not None and before["catalog"] == catalog
+    return before is not None and before["catalog"] == catalog
 
 
 def _flips(

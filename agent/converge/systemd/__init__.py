@@ -48,6 +48,6 @@ def expand(names: Iterable[str], system: ReadOnlySystem) -> Found:
     return found
 
 
-def same(kept: dict[str, Any] | None, system: ReadOnlySystem) -> bool:
+def same(kept: dict[str, Any], system: ReadOnlySystem) -> bool:
     """Tell whether what a catalog was made from, `Found.inputs`, is what would be found now."""
-    return kept is None or expand(kept["names"], system).digest() == kept["digest"]
+    return bool(expand(kept["names"], system).digest() == kept["digest"])

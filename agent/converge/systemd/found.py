@@ -50,7 +50,10 @@ class Found:
 
     def digest(self) -> str:
         """Return a digest of it all, by which it is seen that it would be made anew."""
-        items = [[one.kind, one.name, one.attributes, *line_of(one)] for one in self.items.values()]
+        items = [
+            [one.kind, one.name, one.attributes, one.line.file, one.line.number]
+            for one in self.items.values()
+        ]
         text = json.dumps([items, self.notes, self.paths])
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
@@ -73,11 +76,6 @@ class Found:
                     kind=item.kind, names=[literal(item.name)], index=index, document=document,
                     attributes=literal(item.attributes), imported=True,
                 )  # fmt: skip
-
-
-def line_of(item: Item) -> tuple[str, int]:
-    """Return the file and the line of a resource."""
-    return item.line.file, item.line.number
 
 
 def _document(file: str, items: list[Item]) -> Document:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from converge_resources.user import UserSpec
 
 _DAY = 86400
-IN_SHADOW = "x"  # in passwd: the password is in shadow
+_IN_SHADOW = "x"  # in passwd: the password is in shadow
 _PLAIN = ("uid", "comment", "home", "shell")  # columns of passwd that are named as the attributes
 
 
@@ -47,7 +47,7 @@ class OwnWriter:
             _add_password_line(accounts, defaults, spec)
             row = {
                 "name": spec.name,
-                "password": "!" if accounts.table("shadow") is None else IN_SHADOW,
+                "password": "!" if accounts.table("shadow") is None else _IN_SHADOW,
                 "uid": str(uid),
                 "gid": str(gid),
                 "comment": spec.comment or "",
@@ -132,8 +132,8 @@ def set_passwords(accounts: Accounts, user: str, wanted: Mapping[str, Any]) -> N
         return
     row = accounts.shadow_of(user) or _password_line(user, {})
     accounts.put("shadow", {**row, **changes})
-    if accounts.users[user]["password"] != "x":  # noqa: S105  it says: see shadow
-        accounts.put("passwd", {**accounts.users[user], "password": "x"})
+    if accounts.users[user]["password"] != _IN_SHADOW:
+        accounts.put("passwd", {**accounts.users[user], "password": _IN_SHADOW})
 
 
 def aging(wanted: Mapping[str, Any]) -> dict[str, str]:
@@ -173,7 +173,7 @@ def _add_own_group(accounts: Accounts, defaults: Defaults, spec: UserSpec, uid: 
 
 
 def _add_group_lines(accounts: Accounts, name: str, gid: int) -> None:
-    accounts.put("group", {"name": name, "password": IN_SHADOW, "gid": str(gid), "members": ""})
+    accounts.put("group", {"name": name, "password": _IN_SHADOW, "gid": str(gid), "members": ""})
     if accounts.table("gshadow") is not None:
         line = {"name": name, "password": "!", "administrators": "", "members": ""}
         accounts.put("gshadow", line)

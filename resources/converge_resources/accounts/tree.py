@@ -6,13 +6,13 @@ import os
 import stat
 
 from converge.errors import ApplyError
+from converge.files.regular import READING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge.system import System
 
 _PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def copy_content(system: System, source: str, target: str, owner: tuple[int, int] | None) -> None:
@@ -55,7 +55,7 @@ def _copy(system: System, source: str, target: str, owner: tuple[int, int] | Non
 def _copy_file(system: System, source: str, target: str, dress: tuple[int, int, int]) -> None:
     uid, gid, mode = dress
     folder_fd, name = system.paths.parent(source)
-    fd = os.open(name, _READ, dir_fd=folder_fd)
+    fd = os.open(name, READING, dir_fd=folder_fd)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ApplyError(f"{source} was replaced while it was being copied")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from converge.record import Record
+from converge_resources.paths import trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ _STATUS = "/var/lib/dpkg/status"
 _DIVERSIONS = "/var/lib/dpkg/diversions"
 _UCF = "/var/lib/ucf/hashfile"
 _DIGEST = 32  # hex digits of an MD5
-_TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
 
 
 class Manifest(Record):
@@ -90,9 +89,9 @@ def digest_of(path: str, system: ReadOnlySystem) -> tuple[str, int] | None:
 
 
 def type_of(path: str, system: ReadOnlySystem) -> str:
-    """Return file, directory or symlink; empty for anything else, or what cannot be seen."""
+    """Return the type of what is at a path (trees.describe); empty: none, or it cannot be seen."""
     try:
         found = system.lstat(path)
     except OSError:
         return ""
-    return _TYPES.get(stat.S_IFMT(found.st_mode), "") if found else ""
+    return trees.describe(found) if found else ""

@@ -10,6 +10,7 @@ from converge_resources.packages import NEWEST, Backend, Found, Order, matches
 from converge_resources.packages.patience import (
     LIST_AGE,
     LOCK_DEADLINE,
+    MOST_WORDS,
     QUERY_TIMEOUT,
     find,
     patiently,
@@ -28,7 +29,6 @@ _VITAL = frozenset({"alpine-baselayout", "apk-tools", "busybox", "musl"})
 _UNHOLD = "declare `hold: false` or a `version` on it"
 _LOCKED = ("Unable to lock database",)
 _STEP = re.compile(r"^\(\d+/\d+\) (\w+) (\S+) \(", re.MULTILINE)
-_SHOWN = 2000  # characters of apk's words that an error repeats
 
 
 class Apk(Backend):
@@ -214,4 +214,4 @@ def _run(system: System, arguments: Sequence[str]) -> Completed:
 
 
 def _words(done: Completed) -> str:
-    return "\n".join(part for part in (done.err.strip(), done.out.strip()) if part)[-_SHOWN:]
+    return "\n".join(part for part in (done.err.strip(), done.out.strip()) if part)[-MOST_WORDS:]

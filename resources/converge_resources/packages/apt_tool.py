@@ -6,7 +6,13 @@ import time
 
 from converge.probe import CAP_SETGID, CAP_SETUID
 from converge_resources.packages.dpkg import Database
-from converge_resources.packages.patience import LOCK_DEADLINE, find, patiently
+from converge_resources.packages.patience import (
+    LIST_AGE,
+    LOCK_DEADLINE,
+    MOST_WORDS,
+    find,
+    patiently,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,12 +21,10 @@ if TYPE_CHECKING:
     from converge.programs.process import Completed
     from converge.system import ReadOnlySystem, System
 
-LIST_AGE = 24 * 3600.0  # seconds after which package lists are refreshed before an install
 LISTS = "/var/lib/apt/lists"
 STAMP = "/var/lib/apt/converge-refreshed"  # apt leaves the folder's time alone if all is current
 _LOCKED = ("Could not get lock", "Unable to lock", "Unable to acquire", "locked by another process")
 _NOISE = ("debconf: ", "(Reading database", "W: ")
-_SHOWN = 2000  # characters of apt's words that an error repeats
 _ENVIRONMENT = {"APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_SUSPEND": "1"}
 
 
@@ -118,4 +122,4 @@ def words(done: Completed) -> str:
     _, unmet, why = done.out.partition("unmet dependencies:")
     lines = [line for line in done.err.splitlines() if line and not line.startswith(_NOISE)]
     text = "\n".join([*lines, *([unmet + why.rstrip()] if unmet else [])])
-    return text[:_SHOWN] or f"exit {done.code}"
+    return text[:MOST_WORDS] or f"exit {done.code}"

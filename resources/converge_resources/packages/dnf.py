@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converge.errors import ApplyError, BatchError
 from converge_resources.packages import NEWEST, Backend, Found, Order, matches
-from converge_resources.packages.patience import QUERY_TIMEOUT, find, patiently
+from converge_resources.packages.patience import MOST_WORDS, QUERY_TIMEOUT, find, patiently
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ _INSTALLED = "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"
 _AVAILABLE = "%{name}\t%{epoch}:%{version}-%{release}\t%{arch}"
 _LOCKED = ("transaction lock", "metadata lock", "download lock", "is locked by")
 _POSSIBLE = "Operation aborted"  # what --assumeno says of a transaction that could be done
-_SHOWN = 2000  # characters of dnf's words that an error repeats
 
 
 class Dnf(Backend):
@@ -166,4 +165,4 @@ def _first_words(lines: Sequence[str]) -> list[str]:
 
 
 def _words(done: Completed) -> str:
-    return (done.err.strip() or done.out.strip())[-_SHOWN:] or f"exit {done.code}"
+    return (done.err.strip() or done.out.strip())[-MOST_WORDS:] or f"exit {done.code}"

@@ -17,6 +17,7 @@ TIMEOUT = 30 * 60.0  # seconds; a dpkg that is killed leaves a broken package be
 QUERY_TIMEOUT = 120.0
 LOCK_DEADLINE = 120.0  # seconds to wait for someone else's apt, dpkg, apk or dnf
 LIST_AGE = 24 * 3600.0  # seconds after which package lists are refreshed before an install
+MOST_WORDS = 2000  # characters of a package manager's words that an error repeats
 
 
 def patiently(

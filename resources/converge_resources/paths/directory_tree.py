@@ -33,9 +33,8 @@ def read(spec: DirectorySpec, system: ReadOnlySystem, owners: Owners) -> dict[st
     fields: dict[str, Any] = {}
     if spec.recurse:
         uid, gid = owners.known(spec.owner, spec.group)
-        unknown = (spec.owner is not None and uid is None) or (
-            spec.group is not None and gid is None
-        )
+        pairs = (spec.owner, uid), (spec.group, gid)
+        unknown = any(name is not None and number is None for name, number in pairs)
         fields["wrong"] = tuple(
             sorted(
                 entry.path for entry in walk.entries

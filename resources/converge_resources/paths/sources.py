@@ -7,13 +7,13 @@ import stat
 from contextlib import contextmanager
 
 from converge.errors import ApplyError, ConvergeError
+from converge.files.regular import READING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_TEXT = 64 << 10  # bytes of a text that the catalog holds itself
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def as_text(data: bytes) -> str | None:
@@ -48,7 +48,7 @@ def opened(source: str, digest: str) -> Iterator[int]:
     import hashlib
 
     try:
-        fd = os.open(source, _READ)
+        fd = os.open(source, READING)
     except OSError as error:
         raise ApplyError(f"the source {source} cannot be opened: {error.strerror}") from error
     try:

@@ -12,7 +12,7 @@ from converge.provider import Unmanageable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from converge.provider import Change, S, T
@@ -27,6 +27,12 @@ _TYPES = {
 def describe(found: os.stat_result) -> str:
     """Return the type of what was found: file, directory, symlink, fifo, socket or device."""
     return _TYPES.get(stat.S_IFMT(found.st_mode), "device")
+
+
+def below(path: str, claimed: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the paths that lie below a directory, sorted."""
+    inside = path.rstrip("/") + "/"
+    return tuple(sorted(one for one in claimed if one.startswith(inside) and one != inside))
 
 
 def ancestors(path: str) -> Iterator[str]:
