@@ -43,6 +43,11 @@ class Loaded(Record):
     error: str = ""
     found: InForce | None = None
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is of a new bundle, that no run has proven yet."""
+        return self.found is not None and not self.found.memory.proven
+
     def told(self) -> dict[str, Any] | None:
         """Return what reports say of where the profile came from; None: from this machine."""
         return self.found.told() if self.found else None
@@ -150,19 +155,19 @@ def _from_afar(
     from converge.bundle import in_force
 
     writes = state is not None and not state.is_read_only
-    with _asking(state):
+    with asking(state):
         found = in_force.obtain(settings, state, ask=ask)
         try:
             return of_bundle(settings, system, state, found)
         except ConvergeError as error:
-            back = in_force.conclude(state if writes else None, found, str(error), was_good=True)
+            back = in_force.conclude(state if writes else None, found, str(error))
             if back is None:
                 raise
             said = f"{error}\nthis bundle is refused; the last good one stays in force"
             return of_bundle(settings, system, state, back).replace(error=said)
 
 
-def _asking(state: StateDirectory | None) -> AbstractContextManager[None]:
+def asking(state: StateDirectory | None) -> AbstractContextManager[None]:
     """Hold the lock of what is remembered of the source, unless nothing may be written."""
     from contextlib import nullcontext
 
@@ -185,32 +190,6 @@ def of_bundle(
     fresh = compiled(whole, system, state.path if state else None, found.read)
     fresh = fresh.replace(inputs={**fresh.inputs, "files": found.inputs, "absent": []})
     return Loaded(catalog=fresh, settings=own, found=found)
-
-
-def conclude(
-    settings: Settings,
-    system: System,
-    state: StateDirectory | None,
-    loaded: Loaded,
-    report: dict[str, Any],
-    *,
-    was_good: bool,
-) -> Loaded | None:
-    """Judge a new bundle by its first whole run; return what to run instead if it is refused."""
-    if loaded.found is None or report["partial"] or state is None:
-        return None
-    from converge.bundle import in_force
-
-    if loaded.found.memory.proven:
-        return None
-    troubled = [entry["id"] for entry in report["resources"] if entry["fatal"]]
-    trouble = f"run {report['id']} failed: {', '.join(troubled)}" if troubled else ""
-    with _asking(state):
-        back = in_force.conclude(state, loaded.found, trouble, was_good=was_good)
-    if back is None:
-        return None
-    said = f"{trouble}\nthis bundle is refused; the last good one is in force again"
-    return of_bundle(settings, system, state, back).replace(error=said)
 
 
 def _kept(

@@ -95,10 +95,11 @@ def once(settings: Settings, asked: Asked | None = None) -> dict[str, Any]:
         if folder is None:  # nothing can be written, so two runs could do no harm to each other
             return _locked(settings, system, state, loaded, watch, asked)
         with lock.hold(folder, settings.wait):
-            was_good = _is_good(state)
-            report = _locked(settings, system, state, loaded, watch, asked)
-            back = loading.conclude(settings, system, state, loaded, report, was_good=was_good)
-            return _locked(settings, system, state, back, Stopwatch(), asked) if back else report
+            if state is None or not loaded.on_trial:
+                return _locked(settings, system, state, loaded, watch, asked)
+            from converge import trial
+
+            return trial.run(_locked, settings, system, state, loaded, watch, asked)
     except ConvergeError as error:
         _note_error(settings, state, asked.reason, str(error))
         raise
@@ -161,12 +162,6 @@ def _bake(state: StateDirectory | None, system: System, run: Run, loaded: Loaded
     from converge import baking
 
     baking.keep(state, system, run, loaded.catalog)
-
-
-def _is_good(state: StateDirectory | None) -> bool:
-    """Tell whether the run before this one ended well."""
-    before = standing.good(state.read_json(standing.NAME)) if state else None
-    return bool(before and before["success"] and before["success"] == before["whole"])
 
 
 def _recover(system: System, state: StateDirectory | None) -> list[str]:

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from converge import runner, sources
+from converge import runner, sources, stopping
 from converge.bundle import in_force, keyring, memory, minisign, packing
 from converge.config import Settings
+from converge.engine import Run
 from converge.errors import ConvergeError
 from converge.reports import standing_text
 from converge.runner import Asked
@@ -186,6 +187,99 @@ def test_a_bundle_whose_run_fails_is_refused_and_not_tried_again(place):
     assert motd(place) == "three"
     assert report["exit_code"] == 0
     assert once(place)["bundle"]["proven"]
+
+
+def test_each_of_several_that_fail_one_after_another_is_refused(place):
+    """The second must not stay in force because the run before it was a failure: that was made good."""
+    offer(place, "one", 1)
+    once(place)
+    for number, text in enumerate(("two", "three"), 2):
+        offer(place, text, number, extra=BROKEN)
+        assert len(once(place)["bundle"]["refused"]) == number - 1
+        assert motd(place) == "one"
+
+
+def test_a_repair_in_between_does_not_keep_a_bundle_that_fails(place):
+    offer(place, "one", 1)
+    once(place)
+    (place / "root/etc/motd").write_text("drift")
+    asked = Asked(reason="event", choose=lambda catalog: {"file:/etc/motd"})
+    assert runner.once(settings(place), asked)["partial"]
+    offer(place, "two", 2, extra=BROKEN)
+    assert once(place)["bundle"]["refused"]
+    assert motd(place) == "one"
+
+
+def test_a_bundle_is_not_refused_as_its_first_run_was_stopped(place, monkeypatch):
+    """Somebody stopped the container in the middle of a roll-out; five times."""
+    offer(place, "one", 1)
+    once(place)
+    offer(place, "two", 2)
+    for _ in range(5):
+        with monkeypatch.context() as patch:
+            patch.setattr(stopping, "_asked", True)
+            report = once(place)
+        assert report["exit_code"] == 4
+        assert not report["bundle"]["refused"]
+    assert motd(place) == "one"
+    assert once(place)["exit_code"] == 0
+    assert motd(place) == "two"
+
+
+def test_a_bundle_with_too_many_deletions_is_refused(place):
+    for number in range(3):
+        (place / f"root/etc/{number}").touch()
+    offer(place, "one", 1)
+    once(place)
+    gone = [{"file": f"/etc/{number}", "state": "absent"} for number in range(3)]
+    offer(place, "two", 2, extra=gone)
+    report = once(place, allow_deletions=2)
+    assert "deletions" in report["error"]
+    assert report["bundle"]["sequence"] == 1
+    assert (place / "root/etc/0").exists()
+
+
+class Died(BaseException):
+    """The container, in the middle of a run."""
+
+
+def dies(*_, **__):
+    raise Died
+
+
+def test_a_bundle_that_crashes_the_container_is_refused_when_three_runs_did_not_end(place):
+    """It is restarted for ever: the counter of its starts is on the disk before each."""
+    offer(place, "one", 1)
+    once(place)
+    offer(place, "two", 2)
+    for _ in range(3):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Run, "converge", dies)
+            with pytest.raises(Died):
+                once(place)
+    report = once(place)
+    assert motd(place) == "one"
+    assert "3 runs with it began, and none ended" in report["error"]
+    assert report["exit_code"] == 4
+    assert once(place)["error"] == ""
+    offer(place, "three", 3)
+    once(place)
+    assert motd(place) == "three"
+
+
+def test_two_crashes_and_a_good_run_are_no_crash_loop(place):
+    offer(place, "one", 1)
+    once(place)
+    for number, text in enumerate(("two", "three"), 2):
+        offer(place, text, number)
+        for _ in range(2):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Run, "converge", dies)
+                with pytest.raises(Died):
+                    once(place)
+        once(place)
+        assert once(place)["bundle"]["proven"]
+        assert motd(place) == text
 
 
 def test_what_failed_before_too_is_no_reason_to_go_back(place):
@@ -377,7 +471,8 @@ def test_a_run_says_nothing_of_a_newer_bundle_that_came_meanwhile(place):
     old = in_force.obtain(settings(place), store)
     offer(place, "three", 3)
     in_force.obtain(settings(place), store)
-    assert in_force.conclude(store, old, "it failed", was_good=True) is None
+    assert in_force.begin(store, old, was_good=True) is None
+    assert in_force.conclude(store, old, "it failed") is None
     kept = memory.load(store, "web", settings(place).profile)
     assert (kept.current.sequence, kept.refused) == (3, {})
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from converge.state.directory import StateDirectory
 
 SINGLE = "profile.yaml"  # the name of a profile that comes alone
+_MOST_TRIES = 3  # runs of a new bundle that may begin and not end
 
 
 class InForce:
@@ -114,31 +115,70 @@ def obtain(settings: Settings, state: StateDirectory | None, *, ask: bool = True
     return InForce(_folder(state, memory.current), memory, memory.current, content)
 
 
-def conclude(
-    state: StateDirectory | None, found: InForce, trouble: str, *, was_good: bool
-) -> InForce | None:
-    """Take in how a whole run with `found` ended: empty `trouble` proves it.
+def begin(state: StateDirectory, found: InForce, *, was_good: bool) -> InForce | None:
+    """Count a run of a new bundle; after three that never ended return the one before it.
 
-    Called under the source's lock: another run may have taken a newer bundle since, which this run
-    says nothing of. A bundle whose first run fails, where the one before ran well (`was_good`), is
-    refused for good; what comes back is what is to be run instead.
+    What crashes the container, or the agent, ends no run. `was_good` tells whether nothing is amiss
+    now: else the new bundle need not be what fails. Called under the source's lock.
+    """
+    kept = memory = _on_trial(state, found)
+    if memory is None or kept is None:
+        return None
+    if memory.was_good is None:
+        memory = memory.replace(was_good=was_good)
+    if memory.previous and memory.was_good:
+        if memory.tries >= _MOST_TRIES:
+            return _back(state, memory, f"{memory.tries} runs with it began, and none ended")
+        memory = memory.replace(tries=memory.tries + 1)
+    if memory != kept:
+        memories.save(state, memory)
+    return None
+
+
+def conclude(state: StateDirectory | None, found: InForce, trouble: str | None) -> InForce | None:
+    """Take in how a run with `found` ended: empty `trouble` proves it, None says nothing of it.
+
+    A bundle whose first run fails, where the one before ran well, is refused for good; what comes
+    back is what is to be run instead. Called under the source's lock.
+    """
+    memory = _on_trial(state, found)
+    if memory is None:
+        return None
+    if trouble:
+        back = _back(state, memory, trouble)
+        if back:
+            return back
+    tries = max(0, memory.tries - 1) if trouble is None else 0
+    after = memory.replace(proven=trouble == "", tries=tries)
+    if after != memory:
+        memories.save(state, after)
+    return None
+
+
+def _on_trial(state: StateDirectory | None, found: InForce) -> Memory | None:
+    """Return what is remembered now, None if no verdict on `found` is due.
+
+    Another run may have taken a newer bundle since, which this one says nothing of.
     """
     if found.memory.proven or found.memory.current is None:
         return None
     memory = memories.load(state, found.memory.name, found.memory.url) if state else found.memory
-    if memory.proven or memory.current != found.memory.current:
+    return None if memory.proven or memory.current != found.memory.current else memory
+
+
+def _back(state: StateDirectory | None, memory: Memory, trouble: str) -> InForce | None:
+    """Refuse what is in force and return the bundle before it; None if it was no better.
+
+    What does not even compile is not begun.
+    """
+    back, bad = memory.previous, memory.current
+    if memory.was_good is False:
         return None
-    if not trouble:
-        memories.save(state, memory.replace(proven=True))
+    content = state.read(f"{FOLDER}/{back.digest}") if state and back else None
+    if back is None or bad is None or content is None:
         return None
-    if memory.previous is None or not was_good or state is None:
-        return None
-    back = memory.previous
-    content = state.read(f"{FOLDER}/{back.digest}")
-    if content is None:
-        return None
-    memory = memory.refusing(memory.current.digest, trouble)
-    memory = memory.replace(current=back, previous=None, proven=True)
+    memory = memory.refusing(bad.digest, trouble)
+    memory = memory.replace(current=back, previous=None, proven=True, tries=0, was_good=None)
     memories.save(state, memory)
     return InForce(_folder(state, back), memory, back, content)
 

@@ -133,8 +133,9 @@ class Intake:
             return memory.replace(waits=waits)
         previous = memory.current if memory.proven else memory.previous
         return memory.replace(
-            current=entry, previous=previous, waiting=None, waits="", proven=False
-        )
+            current=entry, previous=previous, waiting=None, waits="",
+            proven=False, tries=0, was_good=None,
+        )  # fmt: skip
 
     def _waits(self, memory: Memory, entry: Entry) -> str:
         content = self.content(entry)

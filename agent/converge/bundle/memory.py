@@ -36,7 +36,11 @@ class Entry(Record):
 
 
 class Memory(Record):
-    """All of it. `proven`: a run with `current` has ended well. Times are seconds since 1970."""
+    """All of it. Times are seconds since 1970.
+
+    `proven`: a run with `current` has ended well; `tries`: how many began, and have not ended;
+    `was_good`: whether nothing was amiss when the first one began (None: none has).
+    """
 
     name: str = ""
     url: str = ""
@@ -49,6 +53,8 @@ class Memory(Record):
     waiting: Entry | None = None
     waits: str = ""
     proven: bool = False
+    tries: int = 0
+    was_good: bool | None = None
     refused: Mapping[str, str] = {}  # digest → why
     error: str = ""
     stale_since: float = 0.0
