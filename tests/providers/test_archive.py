@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
+import tarfile
 
 import pytest
 
@@ -118,6 +120,27 @@ class TestExtraction(ArchiveFixtures):
         (root / "tmp/tool.tar.gz").write_bytes(tar(Item(name, b"1"), format=form))
         assert converge(provider, [spec_of(strip=0)], system) == []
         assert (root / "opt/tool" / name).read_bytes() == b"1"
+
+    def test_the_long_name_of_a_sparse_file(self, provider, system, root):
+        """As `tar --sparse --sparse-version=0.1` writes it: `path` says another name, and later."""
+        file, info = io.BytesIO(), tarfile.TarInfo("GNUSparseFile.1/s")
+        info.size = 3
+        info.pax_headers = {
+            "GNU.sparse.size": "3", "GNU.sparse.numblocks": "1", "GNU.sparse.name": "d/s",
+            "GNU.sparse.map": "0,3", "path": info.name,
+        }  # fmt: skip
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            archive.addfile(info, io.BytesIO(b"abc"))
+        (root / "tmp/tool.tar.gz").write_bytes(file.getvalue())
+        assert converge(provider, [spec_of(strip=0)], system) == []
+        assert found(root / "opt/tool") == {"d/s": "abc"}
+
+    def test_a_zip_files_names_without_a_word_on_their_encoding(self, provider, system, root):
+        """As Info-ZIP's zip writes them where the locale is C."""
+        plain = zipped(Item("eXX", b"1")).replace(b"eXX", "e\u0301".encode())
+        (root / "tmp/tool.zip").write_bytes(plain)
+        assert converge(provider, [spec_of(source="/tmp/tool.zip", strip=0)], system) == []
+        assert found(root / "opt/tool") == {"e\u0301": "1"}
 
     def test_modes_and_owner(self, provider, system, root):
         assert converge(provider, [spec_of(owner="app", group="app")], system) == []

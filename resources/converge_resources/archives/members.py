@@ -21,6 +21,7 @@ _ZIP = (b"PK\3\4", b"PK\5\6")
 _END = b"PK\5\6"  # the end of the central directory, 22 bytes and a comment (APPNOTE 4.3.16)
 _MOST_COMMENT = 65557
 _MOST_TARGET = 4096  # bytes of what a symbolic link says
+_SAYS_UTF8, _UNIX = 1 << 11, 3  # flag and "made by" of a zip file's member (APPNOTE 4.4)
 _PER_ENTRY = 1024  # bytes of a central directory's entry that is still no attack
 
 
@@ -80,8 +81,9 @@ def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
             raise ArchiveError(f"{info.name!r} has no content")
         return content
 
+    path = info.pax_headers.get("GNU.sparse.name", info.name)  # a long one's `path` is a stand-in
     return Member(
-        path=info.name, type=type_, size=info.size if type_ == FILE else 0, mode=info.mode,
+        path=path, type=type_, size=info.size if type_ == FILE else 0, mode=info.mode,
         target=info.linkname, read=read if type_ == FILE else None,
     )  # fmt: skip
 
@@ -112,18 +114,28 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
         raise ArchiveError(f"{info.filename!r} is encrypted")
     if "\0" in info.orig_filename or "\\" in info.orig_filename:
         raise ArchiveError(f"{info.orig_filename!r} is not a name for this system")
-    bits = info.external_attr >> 16
+    bits, path = info.external_attr >> 16, _zip_path(info)
     kind = stat.S_IFMT(bits)
     if info.is_dir():
-        return Member(path=info.filename, type=DIRECTORY)
+        return Member(path=path, type=DIRECTORY)
     if kind == stat.S_IFLNK:
         if info.file_size > _MOST_TARGET:
-            raise ArchiveError(f"{info.filename!r} is a link to {info.file_size} bytes")
+            raise ArchiveError(f"{path!r} is a link to {info.file_size} bytes")
         target = archive.read(info).decode(errors="surrogateescape")
-        return Member(path=info.filename, type=SYMLINK, target=target)
+        return Member(path=path, type=SYMLINK, target=target)
     if kind not in (0, stat.S_IFREG):
-        return Member(path=info.filename, type=OTHER)
+        return Member(path=path, type=OTHER)
     return Member(
-        path=info.filename, type=FILE, size=info.file_size,
+        path=path, type=FILE, size=info.file_size,
         mode=stat.S_IMODE(bits) or 0o644, read=lambda: archive.open(info),
     )  # fmt: skip
+
+
+def _zip_path(info: zipfile.ZipInfo) -> str:
+    """Return a member's path: made on Unix it is UTF-8, though zip does not always say so."""
+    if info.flag_bits & _SAYS_UTF8 or info.create_system != _UNIX:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
