@@ -187,6 +187,13 @@ class TestWhere(TidyFixtures):
         assert converge(provider, [spec_of(name="/var/x/log", size="4k")], system) == []
         assert left(folder) == []
 
+    def test_one_file_has_to_match_too(self, provider, system, folder, make):
+        make("log", size=5000)
+        spec = spec_of(name="/var/x/log", size="4k", matches=["*.gz"])
+        assert plan(provider, [spec], system) == []
+        assert converge(provider, [spec.replace(matches=["l*"])], system) == []
+        assert left(folder) == []
+
     def test_what_is_not_there_is_tidy(self, provider, system):
         assert plan(provider, [spec_of(name="/no/such")], system) == []
 

@@ -33,12 +33,12 @@ class Rules:
         self._most = None if spec.size is None else _number(spec.size, _BYTES)
 
     def goes(self, name: str, status: os.stat_result) -> bool:
-        """Tell whether something of this base name (empty: any) is too old or too large.
+        """Tell whether something of this base name is too old or too large.
 
         Only files and symbolic links are ever large, and sockets, pipes and devices are in use as
         long as they are there. A directory goes by its age alone, where there is one.
         """
-        if name and not self._matches(name):
+        if not self._matches(name):
             return False
         if stat.S_ISDIR(status.st_mode):
             return self._before is None or self._old(status)
@@ -68,7 +68,7 @@ def find(spec: TidySpec, system: ReadOnlySystem) -> tuple[str, ...] | Unmanageab
     if status is None:
         return ()
     if not stat.S_ISDIR(status.st_mode):
-        return (".",) if rules.goes("", status) else ()
+        return (".",) if rules.goes(_base(spec.name), status) else ()
     try:
         walk = Walk(
             system, spec.name, limit=spec.max_files, depth=_levels(spec),
@@ -89,14 +89,13 @@ def apply(change: Change[TidySpec, TidyState], system: System) -> None:
     for path in found(change):
         absolute = at(spec, path)
         status = system.lstat(absolute)
-        name = "" if path == "." else path.rpartition("/")[2]
         if status is None:
             continue
         if stat.S_ISDIR(status.st_mode):
             if system.list(absolute):
                 kept.append(absolute)
                 continue
-        elif not rules.goes(name, status):
+        elif not rules.goes(_base(absolute), status):
             continue  # someone has used it since
         system.remove(absolute, backup=spec.backup)
     if kept:
@@ -106,6 +105,10 @@ def apply(change: Change[TidySpec, TidyState], system: System) -> None:
 def found(change: Change[TidySpec, TidyState]) -> tuple[str, ...]:
     """Return the relative paths that a change removes."""
     return change.before.found if change.before else ()
+
+
+def _base(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def at(spec: TidySpec, path: str) -> str:
