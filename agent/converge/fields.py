@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from converge.files import modes
-from converge.language.references import MARK
+from converge.language.secret_references import MARK
 
 _ACCOUNT = r"^[a-z_][a-z0-9_.-]{0,30}[a-z0-9_$-]?$"
 _MOST_ID = 4294967294  # one more is -1 to chown(2), which means "no change"

@@ -15,7 +15,7 @@ import sys
 
 from converge import jsontext, textdiff
 from converge.errors import ConvergeError
-from converge.language.references import Concealed, filled
+from converge.language.secret_references import Concealed, filled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

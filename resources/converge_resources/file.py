@@ -195,12 +195,12 @@ def _encodable(text: str) -> bool:
 
 
 def _secrets_problems(spec: FileSpec) -> Iterable[tuple[str, str]]:
-    from converge.language import references
+    from converge.language import secret_references
 
     if not isinstance(spec.content, str):
         yield "secrets", "they are for a `content` that is a text, with `{{ secrets.NAME }}` in it"
         return
-    for name in references.unused(spec.secrets, spec.content):
+    for name in secret_references.unused(spec.secrets, spec.content):
         yield (
             "secrets",
             f"`{{{{ secrets.{name} }}}}` is not in the content; a filter cannot be applied",

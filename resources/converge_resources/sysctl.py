@@ -9,7 +9,7 @@ import stat
 from converge.errors import BatchError, ConvergeError
 from converge.provider import Change, Provider, Spec, State, Unmanageable, each, reading
 from converge_resources.paths.trees import needs_before
-from converge_resources.sysctls import key as keys
+from converge_resources.sysctls import keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

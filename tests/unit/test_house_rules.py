@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,13 @@ def test_the_rule_catches(code):
 )
 def test_the_rule_lets_pass(code):
     assert changes_by_path(code) == []
+
+
+def test_a_package_that_tells_of_its_modules_tells_of_all():
+    for path in (path for path in SOURCES if path.name == "__init__.py"):
+        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        there = {file.name for file in path.parent.glob("*.py")} - {"__init__.py", "__main__.py"}
+        assert set(re.findall(r"\b\w+\.py\b", text)) in (set(), there), name_of(path)
 
 
 def test_no_file_is_longer_than_250_lines():

@@ -13,9 +13,9 @@ from converge import kinds, outcome, secrets, textdiff
 from converge.engine import Run
 from converge.errors import ProfileError
 from converge.inspection import Inspection
-from converge.language import references
+from converge.language import secret_references
 from converge.language.models import validate
-from converge.language.references import MARK, Concealed
+from converge.language.secret_references import MARK, Concealed
 from converge.notifications import Notifications
 from converge.programs.process import Completed
 from converge.provider import Spec
@@ -68,7 +68,7 @@ class TestDeclared:
     def test_what_a_secret_may_be(self, written, kept):
         assert file_spec(written).content == kept
         assert file_spec(kept).content == kept
-        assert references.written(kept) == (kept if kept == written else kept[MARK])
+        assert secret_references.written(kept) == (kept if kept == written else kept[MARK])
 
     @pytest.mark.parametrize(
         ("wrong", "words"),
@@ -91,14 +91,14 @@ class TestDeclared:
         assert len(problems) == 1
 
     def test_references_in_plain_data(self):
-        seen = references.names(["secrets"], {"secrets": dict.fromkeys("abc")}, {})
+        seen = secret_references.names(["secrets"], {"secrets": dict.fromkeys("abc")}, {})
         marks = "".join(seen["secrets"].values())
         spec = file_spec(marks, secrets={"a": {"env": "A"}, "b": "text", "c": {"file": "/c"}})
-        found = references.references(spec.as_dict())
+        found = secret_references.references(spec.as_dict())
         assert found == [{"env": "A"}, {"file": "/c"}]
-        assert references.files(found) == ["/c"]
-        assert references.references({"env": "A", "deep": [{"file": "/x"}]}) == []
-        assert references.blank(spec).secrets == {"a": "", "b": "text", "c": ""}
+        assert secret_references.files(found) == ["/c"]
+        assert secret_references.references({"env": "A", "deep": [{"file": "/x"}]}) == []
+        assert secret_references.blank(spec).secrets == {"a": "", "b": "text", "c": ""}
 
 
 PROFILE = """
@@ -346,7 +346,7 @@ class TestRuns:
         code = (
             "import sys\nimport converge.runner, converge.watching, converge_resources.file,"
             " converge_resources.user, converge_resources.command\n"
-            "print({'converge.secrets', 'converge.language.references'} & sys.modules.keys())"
+            "print({'converge.secrets', 'converge.language.secret_references'} & sys.modules.keys())"
         )
         done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
         assert done.stdout == "set()\n", done.stderr

@@ -8,7 +8,8 @@ from converge import loading
 from converge.errors import ProfileError, UsageError, close_match
 from converge.explain.provenance import Provenance
 from converge.inspection import Inspection
-from converge.language import references
+from converge.language.secret_references import blank
+from converge.language.secret_references import written as as_written
 from converge.provider import Change
 from converge.reports.report import describe_change
 from converge.state import directory as state
@@ -55,7 +56,7 @@ def _hidden(item: Item | None) -> frozenset[str]:
     """Return the attributes of a resource that are never shown."""
     if item is None:
         return frozenset()
-    spec = references.blank(item.spec)
+    spec = blank(item.spec)
     wanted = item.provider.desired(spec)
     if wanted is None:
         return frozenset()
@@ -100,7 +101,7 @@ def explain(settings: Settings, name: str, attribute: str | None = None) -> dict
         "id": name,
         "file": found.file,
         "line": found.line,
-        "declared": {k: shown(references.written(v)) for k, v in spec.items() if k not in hidden},
+        "declared": {k: shown(as_written(v)) for k, v in spec.items() if k not in hidden},
         **_origins(Provenance(settings, system, kept), found, hidden, attribute),
         "wave": found.wave,
         "after": list(found.after),

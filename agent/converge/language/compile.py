@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from converge import catalog, kinds
 from converge.errors import Problem, ProfileError
-from converge.language import references
+from converge.language import secret_references
 from converge.language.compiler import Compiler
 from converge.language.links import link
 
@@ -80,7 +80,7 @@ def _compile(
             "asserted": phase if any(one.phase for one in profile.assertions) else None,
             "system": imported and imported.inputs(profile.system, compiler.notes),
         },
-        secrets=references.of(resources),
+        secrets=secret_references.of(resources),
     )
 
 

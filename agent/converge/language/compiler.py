@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from converge import kinds
 from converge.errors import ConvergeError, Problem, ProfileError
-from converge.language import hints, protect, references, template_files
+from converge.language import hints, protect, secret_references, template_files
 from converge.language.instances import instances
 from converge.language.links import Compiled
 
@@ -139,7 +139,7 @@ class Compiler:
         if wrong:
             remedy = f"write `- {declaration.kind}: NAME`"
             self.problem(declaration, label, ("name",), "unknown attribute `name`", remedy)
-        names = references.names(model.field_names, attributes, instance.names)
+        names = secret_references.names(model.field_names, attributes, instance.names)
         render = partial(self.templates.value, names=names)
         for key, raw in attributes.items():
             try:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from converge.catalog import Resource
 from converge.errors import close_match
-from converge.language import graph
-from converge.language import references as secret_references
+from converge.language import graph, secret_references
 from converge.record import Record
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ words.py       the words of a line
 specifiers.py  %m, %H and the like
 found.py       what was made of the lines, and what could not be
 paths.py       globs, and what is at a path
-tmpfiles.py    tmpfiles.d(5): directories, files, links, modes
+tmpfiles.py    tmpfiles.d(5): directories, files, links, modes (an action each: tmpfiles_actions.py)
 sysusers.py    sysusers.d(5): users and groups
 sysctls.py     sysctl.d(5): kernel parameters
 """

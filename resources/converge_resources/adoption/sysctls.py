@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converge.declared import Declared
-from converge_resources.sysctls import key as keys
+from converge_resources.sysctls import keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
 """Secrets inside a declared part of a file: `{{ secrets.NAME }}` in its `content` or `value`.
 
 Templates are rendered when the catalog is compiled and leave a mark for each secret; here its value
-takes the mark's place, as it is (converge.language.references).
+takes the mark's place, as it is (converge.language.secret_references).
 """
 
 from __future__ import annotations
 
-from converge.language import references
+from converge.language import secret_references
 from converge_resources.parts.texts import EditError
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ _FIELDS = ("content", "value")
 def unused(secrets: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[str]:
     """Yield a message for each secret whose mark is in no text of the declared attributes."""
     texts = "\n".join(text for field in _FIELDS for text in _texts(declared.get(field)))
-    for name in references.unused(secrets, texts):
+    for name in secret_references.unused(secrets, texts):
         yield f"`{{{{ secrets.{name} }}}}` is not in the part; a filter cannot be applied"
 
 
@@ -50,7 +50,7 @@ def _texts(data: Any) -> Iterator[str]:
 
 def _filled(data: Any, secrets: Mapping[str, str]) -> Any:
     if isinstance(data, str):
-        return references.put_in(data, secrets)
+        return secret_references.put_in(data, secrets)
     if isinstance(data, dict):
         return {key: _filled(item, secrets) for key, item in data.items()}
     return [_filled(item, secrets) for item in data] if isinstance(data, list | tuple) else data

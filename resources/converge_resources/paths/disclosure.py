@@ -23,7 +23,7 @@ def content(spec: FileSpec) -> bytes | None:
     if text is None:
         return None
     if spec.secrets:
-        from converge.language.references import put_in
+        from converge.language.secret_references import put_in
 
         text = put_in(text, spec.secrets)
     data: bytes = text.encode(errors="surrogateescape")  # a secret may be no UTF-8 (PEP 383)

@@ -6,7 +6,7 @@ import os
 
 from converge import mounts, probe
 from converge.provider import Unmanageable
-from converge_resources.sysctls.key import path_of
+from converge_resources.sysctls.keys import path_of
 from converge_resources.sysctls.table import (
     FIRST_NAMESPACES,
     FIRST_NETWORK_KEY,

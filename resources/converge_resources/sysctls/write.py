@@ -6,7 +6,7 @@ import errno
 import os
 
 from converge.errors import ApplyError, CannotManageError, ConvergeError
-from converge_resources.sysctls import key as keys
+from converge_resources.sysctls import keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

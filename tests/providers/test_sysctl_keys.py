@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from converge_resources.sysctls import key as keys
+from converge_resources.sysctls import keys
 from converge_resources.sysctls.table import (
     CAPABILITIES,
     FIRST_NETWORK_KEY,
