@@ -143,6 +143,22 @@ def test_a_text_is_a_diff_and_is_printed_as_one(capsys):
     assert text.startswith("changed file:/etc/motd: created, written in place, as it is a mount\n")
 
 
+def test_a_dry_run_tells_of_the_refreshes_that_a_run_would_make(thing, tmp_path, capsys):
+    thing.live |= {name: ThingState(value=1) for name in "bcd"}
+    resources = (
+        resource("a", notify=("thing:b", "thing:new")),
+        resource("b", 1, notify=("thing:c",), after=("thing:a",)),
+        resource("new", 1, notify=("thing:d",), after=("thing:a",)),
+        resource("still", noop=True, notify=("thing:e",)),
+        resource("c", 2, after=("thing:b",)),
+        resource("d", 2, after=("thing:new",)),
+    )
+    dry = reported(tmp_path, *resources, dry=True)
+    assert dry["refreshed"] == ["thing:b", "thing:c", "thing:d"]
+    assert "would refresh thing:b\nwould refresh thing:c\n" in printed(dry, capsys)
+    assert sorted(reported(tmp_path, *resources)["refreshed"]) == dry["refreshed"]
+
+
 def test_why_the_last_good_profile_was_taken_is_told(tmp_path, capsys, thing):
     found = reported(tmp_path) | {
         "error": "p.yaml:1:1: wrong\nthe last good profile stays in force"

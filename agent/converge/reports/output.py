@@ -63,7 +63,8 @@ def print_report(report: dict[str, Any], settings: Settings) -> None:
         if told["fatal"] or not settings.quiet:
             _print_resource(painter, told, dry=report["dry_run"])
     for name in () if settings.quiet else report["refreshed"]:
-        painter.line(f"{painter.paint('green', 'refreshed')} {escaped(name)}")
+        word = "would refresh" if report["dry_run"] else "refreshed"
+        painter.line(f"{painter.paint('green', word)} {escaped(name)}")
     if not settings.quiet:
         painter.line(summary(report, painter))
 

@@ -73,7 +73,7 @@ def make(
         "counts": counts,
         "kinds": by_kind,
         "resources": told,
-        "refreshed": run.refreshed,
+        "refreshed": _foreseen(run) if dry else run.refreshed,
         "pending": run.notifications.pending,
         "messages": [],
         "contended": [],
@@ -86,6 +86,20 @@ def failed(error: str, reason: str) -> dict[str, Any]:
     """Return what is told of a run that could not be made."""
     told = {"error": masked(error), "exit_code": 1, "reason": reason}
     return {**told, "started": time.time(), "seconds": 0.0}
+
+
+def _foreseen(run: Run) -> list[str]:
+    """Return what a run that is not dry would refresh, if all changes that it makes succeed."""
+    told: list[str] = []
+    due: set[str] = set()
+    for name, resource in run.inspection.resources.items():
+        found = run.outcomes[name]
+        changes = found.result == outcome.WOULD_CHANGE and not resource.noop
+        made = changes and found.change is not None and found.change.before is None
+        refreshed = name in due and not (made or found.blocks or resource.noop)
+        told += [name] if refreshed else []
+        due |= set(resource.notify) if changes or refreshed else set()
+    return told
 
 
 def _outcomes(catalog: Catalog, run: Run) -> tuple[dict[str, dict[str, int]], list[dict[str, Any]]]:
