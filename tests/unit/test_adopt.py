@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
-from converge import loading
+from converge import kinds, loading
 from converge.adoption import writing
 from converge.cli import main
 from converge.commands import _read
@@ -105,6 +106,17 @@ def test_what_a_kind_cannot_say_is_a_comment(adopt):
     assert (code, list(found)) == (0, ["limits:@x - nproc"])
     assert "# limits:* hard nofile: the kind limits cannot declare it just as it is" in text
     assert "'nonsense' is no number" in text
+
+
+def test_a_kind_whose_inspect_fails_is_a_comment(adopt, monkeypatch):
+    def inspect(*_):
+        raise OSError(errno.EIO, "Input/output error", "/etc/hosts")
+
+    (adopt.root / "etc/hosts").write_text("10.0.0.1 db\n")
+    monkeypatch.setattr(type(kinds.load("host")), "inspect", inspect)
+    code, found, text, _ = adopt("host", "db")
+    assert (code, found) == (1, {})
+    assert "# host:db: it cannot be read: /etc/hosts: Input/output error" in text
 
 
 def test_a_job_of_another_form_is_a_file(adopt):

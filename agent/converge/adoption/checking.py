@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from converge import kinds
 from converge.diff import difference
+from converge.inspection import explain
 from converge.language import protect
 from converge.language.models import validate
 from converge.provider import Unmanageable
@@ -40,9 +41,13 @@ class Checked:
                 specs[place] = spec
         for kind in dict.fromkeys(found[place].kind for place in specs):
             places = [place for place in specs if found[place].kind == kind]
-            live = kinds.load(kind).inspect([specs[place] for place in places], self._system)
-            for place in places:
-                reason = _differs(kind, specs[place], live)
+            try:
+                live = kinds.load(kind).inspect([specs[place] for place in places], self._system)
+            except Exception as error:  # noqa: BLE001  as in a run, which it must not end
+                reasons = dict.fromkeys(places, f"it cannot be read: {explain(error)}")
+            else:
+                reasons = {place: _differs(kind, specs[place], live) for place in places}
+            for place, reason in reasons.items():
                 found[place] = found[place].replace(reason=reason)
         return found
 
