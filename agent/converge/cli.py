@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     try:
         code = _dispatch(words)
-        sys.stdout.flush()
+        _flush()
     except ConvergeError as error:
         from converge.commands import print_error
 
@@ -127,6 +127,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from converge.reports.output import lose
+
+        lose(sys.stdout, error)
 
 
 def parse(words: list[str]) -> dict[str, Any]:

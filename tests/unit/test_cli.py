@@ -261,6 +261,15 @@ def test_help_does_not_show_what_is_between_the_agents_own_processes(call, capsy
     assert "SUPPRESS" not in shown
 
 
+@pytest.mark.parametrize("command", ["facts", "kinds", "health"])
+def test_what_cannot_be_written_is_told_in_a_line(command):
+    argv = [sys.executable, "-I", "-m", "converge", command, "--json"]
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, check=False)
+    message = b"the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, b"converge: " + message)
+
+
 def test_a_reader_that_has_gone_changes_no_exit_code(tmp_path):
     (tmp_path / "p.yaml").write_text("resources: [{file: /none/x, content: x}]\n")
     read, write = os.pipe()

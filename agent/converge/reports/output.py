@@ -11,7 +11,7 @@ from converge.textdiff import escaped, masked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Self, TextIO
+    from typing import Any, NoReturn, Self, TextIO
 
     from converge.config import Settings
 
@@ -43,6 +43,8 @@ class Painter:
             print(masked(text), file=self.stream)
         except BrokenPipeError:
             silence(self.stream)
+        except OSError as error:
+            lose(self.stream, error)
 
 
 def silence(stream: TextIO) -> None:
@@ -50,6 +52,13 @@ def silence(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def lose(stream: TextIO, error: OSError) -> NoReturn:
+    """End with exit code 1 where what there is to tell cannot be written (a full disk)."""
+    silence(stream)
+    sys.stderr.write(f"converge: the output cannot be written: {error.strerror}\n")
+    raise SystemExit(1)
 
 
 def print_report(report: dict[str, Any], settings: Settings) -> None:
