@@ -138,6 +138,7 @@ def test_schema_and_kinds(call):
 
 
 def test_facts(call):
+    assert "  read_only_root: false\n" in call("facts")[1]
     facts = json.loads(call("facts", "--json")[1])
     assert facts["os"] is not None
     assert set(facts["environment"].values()) == {"[hidden]"}
@@ -150,6 +151,7 @@ def test_explain(call):
     assert "p.yaml:9" in out
     assert "goes after: file:/etc/motd" in out
     assert "now: would change" in out
+    assert "type: none → file" in out
     assert "no run yet" in out
     call("--once")
     found = json.loads(call("explain", "file:/etc/issue", "--json")[1])

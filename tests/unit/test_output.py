@@ -167,7 +167,7 @@ def test_why_the_last_good_profile_was_taken_is_told(tmp_path, capsys, thing):
 
 
 def test_booleans_are_shown_as_a_profile_has_them():
-    assert output._value([True, False, None]) == "[true, false, none]"
+    assert output.told_value([True, False, None]) == "[true, false, none]"
 
 
 def test_run_ids_differ(thing, tmp_path):

@@ -117,6 +117,8 @@ def test_check():
     assert python("pass").check().code == 0
     with pytest.raises(ApplyError, match=r"^python[^:]*: exit 3: why$"):
         python("import sys; print('no'); sys.exit('why' if 0 else 3)").replace(err=" why\n").check()
+    with pytest.raises(ApplyError, match=r"exit 1$"):
+        python("import sys; sys.exit(1)").check()
     with pytest.raises(ApplyError, match="exit 1: said on stdout"):
         python("import sys; print('said on stdout'); sys.exit(1)").check()
 

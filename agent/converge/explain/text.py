@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from converge.reports.output import told_value
 from converge.textdiff import escaped
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def _print_state(found: dict[str, Any], painter: Painter) -> None:
     change = found["change"] or {}
     for field in change.get("fields", []):
         if field["before"] is not None or field["after"] is not None:
-            painter.line(f"    {field['field']}: {field['before']} → {field['after']}")
+            before, after = told_value(field["before"]), told_value(field["after"])
+            painter.line(f"    {field['field']}: {before} → {after}")
     for line in (change.get("diff") or "").splitlines():
         painter.line(f"    {line}")
     painter.line(f"  in the last run: {(found['last_run'] or 'no run yet').replace('_', ' ')}")

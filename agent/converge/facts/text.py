@@ -39,11 +39,20 @@ def outline(value: Any, indent: str = "") -> list[str]:
             inner = item.values() if isinstance(item, dict) else item
             if all(not isinstance(one, dict | list | tuple) for one in inner) and key != "-":
                 flat = (
-                    [f"{k}: {item[k]}" for k in item] if isinstance(item, dict) else map(str, item)
+                    [f"{k}: {_word(item[k])}" for k in item]
+                    if isinstance(item, dict)
+                    else map(_word, item)
                 )
                 lines.append(f"{name} {escaped(', '.join(flat))}")
             else:
                 lines += [name, *outline(item, indent + "  ")]
         else:
-            lines.append(f"{name} {'none' if item in (None, {}, []) else escaped(str(item))}")
+            lines.append(f"{name} {escaped(_word(item))}")
     return lines
+
+
+def _word(value: Any) -> str:
+    """Return a single value as YAML has it, `none` for nothing."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value in (None, {}, []) else str(value)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Path = tuple[str | int, ...]
 
 
+_MIXED = re.compile(r"concatenate|unsupported operand|not supported between instances")
+_OF_ITEMS = "`for_each` over a mapping gives `key`, and its value as `item`"
+
+
 class TemplateError(ConvergeError):
     """A template cannot be rendered. `path` is where in the data; `line` of the template, or 0."""
 
@@ -36,6 +40,9 @@ def explained(error: Exception, source: str, names: Mapping[str, Any], path: Pat
     if unknown:
         message = f"there is no {unknown[1]} `{unknown[2]}`"
         remedy = close_match(unknown[2], _known(unknown[1]))
+    elif isinstance(error, TypeError) and _MIXED.search(message):
+        message = f"a text and a number do not go together: {message}"
+        remedy = "`| int` makes a number of a text, `~` joins both as texts"
     elif type(error) is TemplateSyntaxError:
         what = "template" if "{" in source else "expression"
         message = f"the {what} cannot be read: {message.rstrip('.')}"
@@ -53,6 +60,8 @@ def _known(what: str) -> Iterable[str]:
 
 
 def _remedy(message: str, names: Mapping[str, Any], source: str) -> str:
+    if message.startswith(("there is no `key` in it", "there is no `value` in it")):
+        return _OF_ITEMS if "item" in names else ""
     undefined = re.fullmatch(r"`(\w+)` is not defined", message)
     if not undefined:
         return ""

@@ -48,7 +48,9 @@ class Completed(Record):
         if self.code != 0:
             words = masked(self.err.strip() or self.out.strip())[-_SHOWN:]
             how = f"was ended by signal {-self.code}" if self.code < 0 else f"exit {self.code}"
-            raise ApplyError(f"{os.path.basename(self.argv[0])}: {how}: {words}")
+            raise ApplyError(
+                f"{os.path.basename(self.argv[0])}: {how}{': ' if words else ''}{words}"
+            )
         return self
 
 
