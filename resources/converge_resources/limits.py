@@ -131,9 +131,9 @@ class LimitsProvider(PartProvider[LimitsSpec]):
 
 
 def _fields(line: str) -> list[str]:
-    """Return the four words of an entry; of anything else nothing."""
-    words = line.partition("#")[0].split()
-    return words if len(words) == 4 else []
+    """Return the four words of an entry, as pam_limits reads it; of anything else nothing."""
+    domain, *more = line.partition("#")[0].split()[:4] or [""]
+    return [domain, more[0].lower(), more[1].lower(), more[2]] if len(more) == 3 else []
 
 
 def _value_problem(item: str, value: str) -> str:

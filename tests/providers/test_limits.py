@@ -83,6 +83,13 @@ class TestFile(LimitsFixtures):
     def test_a_second_entry_goes_though_the_last_is_right(self):
         assert "# ours" not in edited(TEXT, type="soft", value=300)
 
+    def test_entries_are_known_as_pam_limits_reads_them(self):
+        """Types and items in any case (limits.conf(5)); words after the value are not looked at."""
+        body = "app SOFT nofile 1\napp soft NOFILE 2\napp soft nofile 3 files\nApp soft nofile 4\n"
+        assert edited(body, type="soft", state="absent") == "App soft nofile 4\n"
+        after = edited(body, type="soft", value=3)
+        assert after == "app soft nofile 3 files\nApp soft nofile 4\n"
+
     def test_absent(self):
         assert "app  soft" not in edited(TEXT, type="soft", state="absent")
         assert edited(TEXT, item="core", state="absent") == TEXT
