@@ -192,7 +192,9 @@ def _stay(options: dict[str, Any], **left: int) -> NoReturn:
 
 
 def _open_missing_streams() -> None:
-    """Give a closed stdout or stderr (`>&-`) a place to write to."""
+    """Give a closed stdin, stdout or stderr (`>&-`) a place, which takes its number."""
+    if sys.stdin is None:  # else a directory of ours gets 0, which a program's stdin takes from it
+        os.open(os.devnull, os.O_RDONLY)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  for good
