@@ -6,7 +6,10 @@ import gc
 import gzip
 import hashlib
 import socket
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from converge.web import fetch
 from converge.web.fetch import FetchError, Request
 from converge.web.http_answer import refuse_link_local
 from converge.web.transfer import THREAD
+from faults.needs import need
 from unit.web_server import TLS, Server, redirect, reply
 
 CA = str(TLS / "ca.pem")
@@ -371,6 +375,27 @@ class TestTls:
         assert "certificate is not accepted" in str(error)
         assert "ca_certificate" in error.remedy
         assert not error.temporary
+        assert server.seen == []
+
+    @pytest.mark.parametrize(
+        ("now", "words"),
+        [("-55y", "not yet valid"), ("+120y", "has expired")],
+        ids=["early", "late"],
+    )
+    def test_by_a_clock_that_is_wrong_or_a_certificate_that_is_old(self, now, words, monkeypatch):
+        libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        need(bool(libraries), "libfaketime is missing: apt-get install faketime")
+        monkeypatch.setenv("LD_PRELOAD", str(libraries[0]))
+        monkeypatch.setenv("FAKETIME", now)
+        with Server(tls=True) as server:
+            code = (
+                "import sys; from converge.web import fetch\n"
+                "fetch.get(fetch.Request(url=sys.argv[1], ca=sys.argv[2], deadline=20.0))"
+            )
+            argv = [sys.executable, "-I", "-c", code, server.url, CA]
+            told = subprocess.run(argv, capture_output=True, text=True, check=False).stderr
+        assert words in told
+        assert "the clock here says" in told
         assert server.seen == []
 
     def test_another_name_than_the_certificates(self):

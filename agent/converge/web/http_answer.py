@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
+_BY_THE_CLOCK = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED (x509_vfy.h)
 
 
 class FetchError(ApplyError):
@@ -170,9 +171,11 @@ def explain(shown: str, error: Exception) -> FetchError:
     if isinstance(cause, FetchError):
         return cause
     if isinstance(cause, ssl.SSLCertVerificationError):
+        remedy = "declare its authority as a `ca_certificate`, or name its file in `ca`"
+        if cause.verify_code in _BY_THE_CLOCK:
+            remedy = f"the clock here says {time.strftime('%Y-%m-%d', time.gmtime())}: is that so?"
         return FetchError(
-            f"{shown}: its certificate is not accepted: {cause.verify_message}",
-            "declare its authority as a `ca_certificate`, or name its file in `ca`",
+            f"{shown}: its certificate is not accepted: {cause.verify_message}", remedy
         )
     if isinstance(cause, ssl.SSLError):
         return FetchError(f"{shown}: TLS failed: {cause.reason or type(cause).__name__}")
