@@ -142,6 +142,31 @@ def test_a_good_start_is_healthy(container, resident):
     assert box.converge("health", "--start-only").out == "healthy\n"
 
 
+def test_modules_and_programs_of_somebody_else_are_not_loaded(container, tmp_path):
+    """CVE-2024-48990 of needrestart: variables that lead to a user's directory."""
+    for name in ("sitecustomize.py", "json.py", "yaml.py", "converge.py", "python", "sh"):
+        (tmp_path / name).write_text(
+            "#!/bin/touch /dev/shm/hijacked\nopen('/dev/shm/hijacked', 'w')\n"
+        )
+        (tmp_path / name).chmod(0o755)
+    tmp_path.chmod(0o755)
+    names = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH")
+    profile = {
+        "resources": [
+            {"command": "x", "argv": ["sh", "-c", ": >/dev/shm/x"], "creates": "/dev/shm/x"}
+        ]
+    }
+    code, logs = ended(
+        container, ("/bin/ls", "/dev/shm"), f"--volume={tmp_path}:/srv/evil:ro", "--workdir=/srv/evil",
+        *(f"--env={name}=/srv/evil" for name in names), "--env=PATH=/srv/evil:/usr/bin:/bin",
+        "--env=PYTHONSTARTUP=/srv/evil/json.py", "--env=BASH_ENV=/srv/evil/sh",
+        profile=profile,
+    )  # fmt: skip
+    assert code == 0, logs
+    assert "x" in logs.out.split()
+    assert "hijacked" not in logs.out
+
+
 def test_the_command_gets_no_variable_of_pythons(container):
     script = ("sh", "-c", "tr '\\0' '\\n' </proc/self/environ")
     code, logs = ended(container, script, "--env=LC_ALL=", profile=FINE)

@@ -114,6 +114,25 @@ def test_a_changed_conffile_stays_unless_it_is_to_be_replaced(box):
     assert box.read("/etc/hello.conf") == "from 2.0\n"
 
 
+def test_a_repository_that_nobody_signed_is_not_believed(container, tmp_path):
+    debs.build(tmp_path / "debs")
+    (tmp_path / "lab.list").write_text("deb file:/srv/debs ./\n")
+    (tmp_path / "none").write_text("")
+    for path in (tmp_path, *tmp_path.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    box = container(
+        f"--volume={tmp_path}/debs:/srv/debs:ro",
+        f"--volume={tmp_path}/lab.list:/etc/apt/sources.list.d/lab.list:ro",
+        f"--volume={tmp_path}/none:/etc/apt/sources.list.d/debian.sources:ro",
+        profile={"resources": [{"package": "hello"}]},
+    )
+    report = box.report("--once")
+    assert report["exit_code"] == 4
+    assert report["resources"][0]["outcome"] == "failed"
+    assert "not signed" in report["resources"][0]["reason"]
+    assert status(box, "hello") == ""
+
+
 def test_what_the_system_needs_stays(box):
     run(box, {"package": ["keeper", "hello", "web"]})
     found = run(box, {"package": ["dash", "keeper", "hello"], "state": "purged"})
