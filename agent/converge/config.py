@@ -160,7 +160,10 @@ def _from_file(file: str) -> tuple[dict[str, Any], list[Problem]]:
                 raise ValueError(f"there is no setting `{name}`{_close(str(name))}")
             found[name] = CHECKS[name](value)
         except ValueError as error:
-            problems.append(Problem(message=str(error), file=real, line=line, column=column))
+            known = str(name) if name in CHECKS else ""
+            problems.append(
+                Problem(message=str(error), file=real, line=line, column=column, resource=known)
+            )
     return found, problems
 
 

@@ -40,7 +40,8 @@ def main(words: list[str]) -> int:
     _reap()
     waiting.end()
     if refused:
-        _say(f"not converged (exit {code}), so the command is not run")
+        remedy = "CONVERGE_ON_FAILURE=continue would run it"
+        _say(f"not converged (exit {code}), so the command is not run ({remedy})")
         return code
     return _become(command)
 
