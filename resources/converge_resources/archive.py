@@ -116,7 +116,7 @@ class ArchiveProvider(Provider[ArchiveSpec, ArchiveState]):
         yield f"directory:{spec.name}"
         yield from (f"file:{path}" for path in spec.files())
         if spec.source is not None:
-            yield from (f"{kind}:{spec.source}" for kind in ("file", "download"))
+            yield from trees.bringing(spec.source)
         yield "package:ca-certificates"
 
     def claims(self, spec: ArchiveSpec) -> Iterable[str]:

@@ -171,7 +171,7 @@ class CommandProvider(Provider[CommandSpec, CommandState]):
 
     def depends(self, spec: CommandSpec) -> Iterable[str]:
         """It goes after its directories, its user and group, and programs that are managed files."""
-        from converge_resources.paths.trees import needs_before
+        from converge_resources.paths.trees import bringing, needs_before
 
         if spec.cwd != "/":
             yield f"directory:{spec.cwd}"
@@ -180,5 +180,4 @@ class CommandProvider(Provider[CommandSpec, CommandState]):
             yield from needs_before(path, None, None)
         for value in (spec.argv or spec.name, spec.unless, spec.only_if):
             if value and (program := argvs.words(value)[0]).startswith("/"):
-                yield f"file:{program}"
-                yield f"symlink:{program}"
+                yield from bringing(program)

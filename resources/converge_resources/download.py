@@ -117,8 +117,10 @@ class DownloadProvider(Provider[DownloadSpec, DownloadState]):
         yield "package:ca-certificates"
 
     def claims(self, spec: DownloadSpec) -> Iterable[str]:
-        """A path has one owner, whatever its kind."""
-        return (f"path:{spec.name}",)
+        """A path has one owner, whatever its kind; so has the whole of its content."""
+        yield f"path:{spec.name}"
+        if spec.replace and spec.state == "present":
+            yield f"content:{spec.name}"
 
     def deletions(self, change: Change[DownloadSpec, DownloadState]) -> int:
         """Count what is removed: the file, or all of a directory in its way."""

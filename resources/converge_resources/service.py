@@ -172,13 +172,14 @@ class ServiceProvider(Provider[ServiceSpec, ServiceState]):
 
     def depends(self, spec: ServiceSpec) -> Iterable[str]:
         """A service goes after its package, if that has its name, its users and its own files."""
+        from converge_resources.paths.trees import bringing
+
         yield f"package:{spec.name}"
         for account in (spec.user, spec.runs_as):
             if account and not account.isdigit():
                 yield f"user:{account}"
         for declared in filter(None, (spec.start, spec.stop, spec.restart, spec.reload)):
-            path = argvs.words(declared)[0]
-            yield from (f"file:{path}", f"symlink:{path}")
+            yield from bringing(argvs.words(declared)[0])
         if spec.log is not None:
             yield f"directory:{spec.log.rpartition('/')[0]}"
         for place in filter(None, (spec.service_directory, f"/etc/service/{spec.name}")):

@@ -122,6 +122,7 @@ class TestSpec:
         )
         assert set(PROVIDER.depends(spec)) >= {
             "user:deploy", "directory:/srv/app", "directory:/srv", "file:/opt/a", "directory:/var",
+            "download:/opt/a",
         }  # fmt: skip
         assert set(PROVIDER.watches(spec)) == {"/var/made", "/old"}
         assert set(PROVIDER.watches(command("x", creates="/made", refresh_only=True))) == set()

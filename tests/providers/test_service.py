@@ -419,7 +419,7 @@ class TestDeclaration:
         found = set(provider.depends(spec))
         assert {
             "package:web", "user:app", "file:/opt/web/run", "directory:/var/log/web",
-            "file:/etc/service/web/run", "file:/run/service/web/run",
+            "file:/etc/service/web/run", "file:/run/service/web/run", "download:/opt/web/run",
         } <= found  # fmt: skip
 
     def test_stopping_is_no_deletion(self, provider, system, proc):

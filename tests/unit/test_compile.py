@@ -280,6 +280,16 @@ def test_a_part_and_the_whole_of_a_file_are_a_contradiction(make):
     ]  # fmt: skip
 
 
+def test_a_part_and_what_is_fetched_whole_are_a_contradiction(make):
+    download = "  - download: /etc/a\n    url: https://example.com/a\n"
+    with pytest.raises(ProfileError, match=r"download:/etc/a .* declares the whole content"):
+        make(f"resources:\n{PART}{download}")
+    found = make(f"resources:\n{PART}{download}    replace: false\n")
+    assert [one.id for one in found.resources] == ["download:/etc/a", "line:x"]
+    with pytest.raises(ProfileError, match="needs download:/etc/a, which is declared absent"):
+        make(f"resources:\n{PART}  - download: /etc/a\n    state: absent\n")
+
+
 @pytest.mark.parametrize("more", ["", "    content: y\n    replace: false\n", "    mode: '0644'\n"])
 def test_a_part_goes_after_its_file(make, more):
     found = make(f"resources:\n{PART}  - file: /etc/a\n{more}")

@@ -209,7 +209,7 @@ class PartProvider(Provider[P, PartState]):
     def depends(self, spec: P) -> Iterable[str]:
         """A part goes after its file, the directories of that, its owner and its group."""
         target = self.target(spec)
-        yield from (f"{kind}:{target.path}" for kind in ("file", "symlink"))
+        yield from trees.bringing(target.path)
         yield from trees.needs_before(target.path, target.owner, target.group)
 
     def claims(self, spec: P) -> Iterable[str]:

@@ -41,6 +41,11 @@ def ancestors(path: str) -> Iterator[str]:
         yield path
 
 
+def bringing(path: str) -> Iterator[str]:
+    """Yield the ids of what may bring a file to `path`."""
+    yield from (f"{kind}:{path}" for kind in ("file", "symlink", "download"))
+
+
 def needs_before(path: str, owner: str | None, group: str | None) -> Iterator[str]:
     """Yield the ids of what goes before something at `path`: its directories, owner and group."""
     for folder in ancestors(path) if path != "/" else ():
