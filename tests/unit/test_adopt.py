@@ -183,6 +183,14 @@ def test_wrong_words(adopt, words, said):
     assert (code, out, said in err) == (1, "", True)
 
 
+def test_paths_as_shells_complete_them(adopt):
+    for name in ("/etc/", "//etc"):
+        code, found, _, _ = adopt("directory", name)
+        assert (code, set(found)) == (0, {"directory:/etc"})
+    code, _, _, err = adopt("file", "etc/passwd")
+    assert (code, err) == (1, "converge: file:etc/passwd: it is no absolute path\n")
+
+
 def test_a_kind_that_cannot_tell_is_asked_by_name(adopt):
     code, found, text, _ = adopt("ca_certificate")
     assert (code, found, "cannot be listed" in text) == (0, {}, True)

@@ -61,6 +61,11 @@ def test_two_of_two_and_a_change_of_keys(here):
     main(["verify", "web.tar.gz", *both])
 
 
+def test_a_folder_that_is_not_there(here):
+    with pytest.raises(ConvergeError, match="there is no directory wbe"):
+        main(["build", "wbe", "-o", "wbe.tar.gz"])
+
+
 def test_keys_are_never_overwritten(here):
     keys("one")
     with pytest.raises(ConvergeError, match="there already"):

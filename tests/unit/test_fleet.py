@@ -207,3 +207,8 @@ def test_ages_are_told_in_one_unit():
     ]
     assert table.ago(0, NOW) == "never"
     assert "0 containers" in page.page([], NOW)
+
+
+def test_of_nobody_nothing_is_told(tmp_path):
+    with pytest.raises(ConvergeError, match="no container has reported to"):
+        main([str(tmp_path), "--json"])

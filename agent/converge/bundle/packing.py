@@ -51,6 +51,8 @@ def pack(folder: str, meta: Mapping[str, Any]) -> bytes:
     import gzip
     import tarfile
 
+    if not os.path.isdir(folder):
+        raise UsageError(f"there is no directory {folder}", "name the one that has profile.yaml")
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
         _put(

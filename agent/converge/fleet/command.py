@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from converge import config
+from converge.errors import UsageError
 from converge.fleet import members, reading
 from converge.reports import output_file
 from converge.usage import Parser
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MOST_SHOWN = 40
-_EPILOG = "exit codes: 0 all converged, drifting or waiting; 1 could not be read; 4 some are not"
+_EPILOG = (
+    "exit codes: 0 all converged, drifting or waiting; 1 nothing could be read; 4 some are not"
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -26,6 +29,8 @@ def main(words: Sequence[str]) -> int:
     settings = config.load({"color": options.color}, os.environ)
     now = time.time()
     found = reading.read(options.source, settings)
+    if not found:  # of nobody one cannot say that all is well
+        raise UsageError(f"no container has reported to {options.source}", "see `report_to`")
     if options.html:
         from converge.fleet.page import page
 

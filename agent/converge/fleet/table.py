@@ -27,7 +27,7 @@ def show(found: Sequence[Member], now: float, most: int, *, color: str = "auto")
         highlight=False,
     )  # fmt: skip
     counts = members.count(found, now)
-    summary = Text(f"{len(found)} containers: ")
+    summary = Text(f"{len(found)} container{'s' * (len(found) != 1)}: ")
     told = [(name, number) for name, number in counts.items() if number]
     for i, (name, number) in enumerate(told):
         summary.append(("" if i == 0 else ", ") + f"{number} {name}", _STYLES[name])

@@ -31,8 +31,12 @@ def declare(kind: str, asked: Asked, system: ReadOnlySystem) -> Iterator[Declare
         return
     if not asked.names:
         yield Declared(kind=kind, name="…", reason=f"name the paths: converge adopt {kind} PATH…")
-    for path in asked.names:
-        yield of(kind, path, system, owners)
+    for name in asked.names:
+        if name.startswith("/"):
+            path = "/" + name.strip("/")  # /etc/ssh/, as shells complete it
+            yield of(kind, path, system, owners)
+        else:
+            yield Declared(kind=kind, name=name, reason="it is no absolute path")
 
 
 def of(kind: str, path: str, system: ReadOnlySystem, owners: Owners) -> Declared:
