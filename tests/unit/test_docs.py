@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -55,3 +56,34 @@ def test_the_links_of_a_page_lead_somewhere(page):
         assert target.exists(), path
         if anchor:
             assert anchor in anchors(target), f"{path}#{anchor}"
+
+
+def names_in(tree, before=()):
+    """Return the dotted ways to every class and function in a piece of a test file."""
+    found = set()
+    for node in ast.iter_child_nodes(tree):
+        here = before
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            here = (*before, node.name)
+            found.add("::".join(here))
+        if not isinstance(node, ast.FunctionDef):
+            found |= names_in(node, here)
+    return found
+
+
+TESTS = re.findall(
+    r"`(tests/[\w/]+\.py)::([\w:]+)`", (DOCS / "reliability.md").read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize(("path", "name"), TESTS)
+def test_what_shows_a_promise_is_a_test(path, name):
+    tree = ast.parse((REPOSITORY / path).read_text(encoding="utf-8"))
+    assert name in names_in(tree)
+
+
+def test_every_promise_is_shown():
+    rows = re.findall(
+        r"^\| (?!what happens|---).*$", (DOCS / "reliability.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == len(TESTS) > 60
