@@ -77,7 +77,7 @@ def options(add: Callable[..., object]) -> None:
     add("--color", choices=("auto", "always", "never"), help="colours (auto)")
     add("--full", action="store_true", help="read also what looks as it did when it was right")
     add("--quiet", action="store_true", help="print only what failed")
-    add("--verbose", action="store_true", help="print more")
+    add("--verbose", action="store_true", help="facts: show the values of the environment, too")
     add(
         "--wait",
         type=float,

@@ -25,7 +25,6 @@ _ELSEWHERE = {  # words of other systems, and of habit
     **dict.fromkeys(("help", "-?"), "converge --help"),
     **dict.fromkeys(("-e", "--extra-vars"), "--var NAME=VALUE"),
     **dict.fromkeys(("-t",), "--tags TAG,…"),
-    **dict.fromkeys(("-v", "-vvv", "--debug"), "--verbose"),
     "resource": "converge adopt",
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from converge import catalog
 from converge.errors import ProfileError
+from converge.language import hints
 
 
 def problems(caught):
@@ -114,6 +115,19 @@ def test_bad_includes(make, include, message):
     ((line, _, _, found, _),) = problems(caught)
     assert line == 2
     assert message in found
+
+
+@pytest.mark.parametrize("include", ["profiles/base.yaml", "../profiles/base.yaml"])
+def test_an_include_of_a_stock_profile_from_elsewhere(make, tmp_path, monkeypatch, include):
+    (tmp_path / "stock").mkdir()
+    (tmp_path / "stock/base.yaml").write_text("profile: base\n")
+    monkeypatch.setattr(hints, "STOCK", str(tmp_path / "stock"))
+    with pytest.raises(ProfileError) as caught:
+        make(f"include: [{include}]\n")
+    remedy = problems(caught)[0][-1]
+    assert remedy.startswith(f"to include stock profiles, link {tmp_path}/stock to `profiles`")
+    (tmp_path / "profiles").symlink_to("stock")
+    assert make("include: [profiles/base.yaml]\n").resources == ()
 
 
 def test_all_errors_at_once_each_with_place_resource_and_remedy(make):

@@ -5,6 +5,7 @@ Those who come from Puppet, Ansible or Chef write the words that they know.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from converge.errors import close_match
@@ -12,6 +13,7 @@ from converge.errors import close_match
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+STOCK = "/etc/converge/profiles"  # in the base image
 _KINDS = {
     "apt": "package", "apt_package": "package", "apk": "package", "dnf": "package", "yum": "package",
     "template": "file", "copy": "file", "cookbook_file": "file", "remote_file": "download",
@@ -81,6 +83,13 @@ def attribute(word: str, kind: str, known: Collection[str]) -> str:
     if ours:
         return f"in converge that is `{ours[0]}`"
     return _SAID.get(word) or close_match(word, known) or f"see `converge kinds {kind}`"
+
+
+def include(name: str) -> str:
+    """Return the remedy for an include that cannot be had, "" if it is none of the stock profiles."""
+    if not os.path.isfile(f"{STOCK}/{os.path.basename(name)}"):
+        return ""
+    return f"to include stock profiles, link {STOCK} to `profiles` beside this profile"
 
 
 def key(word: str, known: Collection[str]) -> str:

@@ -183,10 +183,9 @@ class _Loader:
             return
         target = os.path.normpath(os.path.join(os.path.dirname(path), name))
         if os.path.isabs(name) or not target.startswith(self.folder.rstrip("/") + "/"):
-            self._problem(
-                document, place, f"`{name}` is not below {self.folder}",
-                "includes are relative paths and stay in the profile's folder",
-            )  # fmt: skip
+            remedy = "includes are relative paths and stay in the profile's folder"
+            said = f"`{name}` is not below {self.folder}"
+            self._problem(document, place, said, hints.include(name) or remedy)
         elif target in self._open:
             way = [*self._open[self._open.index(target) :], target]
             chain = " → ".join(os.path.relpath(one, self.folder) for one in way)
@@ -197,7 +196,7 @@ class _Loader:
             try:
                 self.load(target)
             except ConvergeError as error:
-                self._problem(document, place, str(error))
+                self._problem(document, place, str(error), hints.include(name))
                 self.broken = True
 
     def _declare(self, document: Document, i: int, item: Any) -> None:
