@@ -54,3 +54,23 @@ def ask(settings: Settings, request: str, *, wait: bool = False) -> dict[str, st
     if first != "ok":
         raise UsageError(fields.get("message", "the agent hung up; is this its own user, or root?"))
     return fields
+
+
+def look(settings: Settings, problems: list[str]) -> dict[str, str] | None:
+    """Return what the agent says of itself; None: there is none, empty: it does not answer.
+
+    What is wrong with it joins `problems`, those that the state tells of: where the state could not
+    be written, the agent alone knows that its last run failed.
+    """
+    try:
+        agent = ask(settings, "status")
+    except NoAgentError:
+        return None
+    except ConvergeError as error:
+        problems.append(str(error))
+        return {}
+    if agent.get("last_end"):
+        problems.append(agent["last_end"])
+    elif agent.get("failures", "0") != "0" and not problems:
+        problems.append("the agent's last run failed and kept no report; see its log")
+    return agent

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 
 from converge import client
-from converge.errors import ConvergeError
 from converge.state import directory as states
 from converge.state import standing
 
@@ -31,18 +30,12 @@ def check(settings: Settings, *, start_only: bool = False) -> list[str]:
         return ["there was no run yet, or it left no state"]
     aging = settings.resident or not start_only
     wrong = standing.problems(found, standing.Clock(), settings.interval if aging else 0)
-    return [*wrong, *_agent(settings)]
-
-
-def _agent(settings: Settings) -> list[str]:
-    try:
-        agent = client.ask(settings, "status")
-    except client.NoAgentError:
-        return ["an agent was asked to stay, but none is here"] if settings.resident else []
-    except ConvergeError as error:
-        return [str(error)]
-    wrong = [agent["last_end"]] if agent.get("last_end") else []
-    return [*wrong, f"paused: {agent['paused']}"] if agent.get("paused") else wrong
+    agent = client.look(settings, wrong)
+    if agent is None and settings.resident:
+        wrong.append("an agent was asked to stay, but none is here")
+    if agent and agent.get("paused"):
+        wrong.append(f"paused: {agent['paused']}")
+    return wrong
 
 
 def show(wrong: list[str], settings: Settings) -> int:

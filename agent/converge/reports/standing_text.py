@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from converge import client
-from converge.errors import ConvergeError, UsageError
+from converge.errors import UsageError
 from converge.state import directory as states
 from converge.state import standing
 from converge.textdiff import escaped
@@ -28,28 +28,26 @@ def gather(settings: Settings) -> dict[str, Any]:
         raise UsageError("there is no report of a run here", "run `converge --once` first")
     clock = standing.Clock()
     age = clock.since(found["whole"])
+    problems = standing.problems(found, clock, settings.interval)
+    agent = client.look(settings, problems)
     return {
         "version": 1,
         "report": report,
         "age": round(age, 3),
         "stale": age > 2 * settings.interval,
-        "problems": standing.problems(found, clock, settings.interval),
+        "problems": problems,
         "unresolved": found["unresolved"],
         "pending": found["pending"],
         "contended": found["contended"],
         "last_success": found["success"]["wall"] if found["success"] else None,
-        "agent": _agent(settings),
+        "agent": _typed(agent),
     }
 
 
-def _agent(settings: Settings) -> dict[str, Any] | None:
-    try:
-        found = client.ask(settings, "status")
-    except ConvergeError:
-        return None
-    return {
+def _typed(agent: dict[str, str] | None) -> dict[str, Any] | None:
+    return agent and {
         name: (float(value) if "." in value else int(value)) if name in _NUMBERS else value
-        for name, value in found.items()
+        for name, value in agent.items()
     }
 
 
@@ -91,6 +89,8 @@ def _bundle_lines(bundle: dict[str, Any] | None) -> list[str]:
 def _agent_line(agent: dict[str, Any] | None) -> str:
     if agent is None:
         return "no agent is resident"
+    if not agent:
+        return "the agent does not answer"
     if agent["paused"]:
         return f"agent: process {agent['pid']}, paused: {agent['paused']}"
     following = "running now" if agent["busy"] else f"next run in {agent['next']:.0f} s"
