@@ -77,7 +77,7 @@ class HostProvider(PartProvider[HostSpec]):
                 continue
             if spec.name.lower() in map(str.lower, words[1:]):
                 found.append(words)
-            address = words[0].lower()
+            address = _address(words[0], spec.ip)
             if spec.state == "absent" and spec.ip and address not in spec.ip:
                 continue
             new = _others(words, ours)
@@ -97,6 +97,14 @@ class HostProvider(PartProvider[HostSpec]):
         from converge_resources.adoption import parts
 
         return parts.hosts(asked, system)
+
+
+def _address(word: str, declared: Sequence[str]) -> str:
+    """Return an address as it is declared, where the file spells it otherwise (fd00:0::1)."""
+    address = word.lower()
+    if address in declared or ":" not in address:
+        return address
+    return _canonical(address) or address
 
 
 def _kept(spec: HostSpec, words: list[str]) -> list[str]:

@@ -97,6 +97,13 @@ class TestFile(HostFixtures):
             "10.0.0.1 db.internal db", "10.0.0.1\tdb"
         )
 
+    def test_an_address_in_another_spelling(self):
+        provider, body = kinds.load("host"), "FD00:0::9 new\n10.0.0.1 b\n"
+        spec = spec_of("new", ip="fd00::9")
+        assert provider.edit(spec, body).body == body
+        gone = provider.edit(spec.replace(state="absent"), body)
+        assert gone.body == "10.0.0.1 b\n"
+
     def test_absent(self):
         after = edited(state="absent")
         assert "internal" not in after
