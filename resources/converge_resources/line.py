@@ -100,17 +100,18 @@ class LineProvider(PartProvider[LineSpec]):
 
 def _edit(spec: LineSpec, body: str) -> Edited:
     text = split(body)
-    found = _found(spec, text.lines)
+    bare = [line.removesuffix("\r") for line in text.lines]  # where only some have a Windows break
+    found = _found(spec, bare)
     if spec.state == "absent":
         left = text.changed([Cut(first=index, after=index + 1) for index in found])
-        gone = [text.lines[index] for index in found]
+        gone = [bare[index] for index in found]
         state = PartState(content=Lines(lines=gone).data()) if gone else None
         return Edited(body=left.text(), found=state)
     if found:
         return _replaced(spec, text, found)
-    if spec.backrefs or spec.content in text.lines:
+    if spec.backrefs or spec.content in bare:
         return Edited(body=body)
-    at = places.find(text.lines, spec.insertafter, spec.insertbefore, first=spec.firstmatch)
+    at = places.find(bare, spec.insertafter, spec.insertbefore, first=spec.firstmatch)
     return Edited(body=text.inserted(at, [spec.content or ""]).text())
 
 
@@ -134,9 +135,10 @@ def _replaced(spec: LineSpec, text: Lines, found: dict[int, re.Match[str] | None
     for index, match in found.items():
         content = spec.content or ""
         new = match.expand(content) if match is not None and spec.backrefs else content
-        if lines[index] != new:
-            old.append(lines[index])
-            lines[index] = new
+        line = lines[index].removesuffix("\r")
+        if line != new:
+            old.append(line)
+            lines[index] = new + lines[index][len(line) :]
     return Edited(
         body=text.replace(lines=lines).text(),
         found=PartState(content=Lines(lines=old).data()) if old else None,

@@ -75,6 +75,13 @@ class TestFound:
     def test_search_string_is_no_pattern(self):
         assert edited("axc\na.c\naxc\n", search_string="a.c", content="a.c!") == "axc\na.c!\naxc\n"
 
+    def test_windows_breaks_of_some_lines_are_breaks(self):
+        """As where `echo >>` has added to a file from Windows."""
+        assert edited("a\r\nb\n", content="a") == "a\r\nb\n"
+        assert edited("a\r\nb\n", regexp="^a$", content="c") == "c\r\nb\n"
+        assert edited("a\r\nb\n", regexp="a$", state="absent") == "b\n"
+        assert edited("a\r\nb\n", content="c", insertafter="a$") == "a\r\nc\nb\n"
+
     def test_replaces_a_last_line_without_a_break(self):
         assert edited("a\nb", regexp="^b", content="c") == "a\nc"
         assert edited("a\nb", content="b") == "a\nb"
