@@ -107,6 +107,7 @@ class Provider(ABC, Generic[S, T]):
     phases: ClassVar[tuple[str, ...]] = ()
     # Phases in which nothing is changed unless the profile says so, and why. May be looked at.
     withheld: ClassVar[Mapping[str, str]] = {}
+    needed: ClassVar[bool] = True  # False (mount): where it is absent, what depends on it may stay
     recurring: ClassVar[bool] = False  # True (command): ask `recurs`
     verbs: ClassVar[tuple[str, str]] = ("created", "removed")  # what people are told of a change
 

@@ -71,6 +71,7 @@ class ArchiveProvider(Provider[ArchiveSpec, ArchiveState]):
 
     kind = "archive"
     spec = ArchiveSpec
+    needed = False
 
     def desired(self, spec: ArchiveSpec) -> ArchiveState | None:
         """Return that all of it is there: by its digest, else as current."""

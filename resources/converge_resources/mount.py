@@ -75,6 +75,7 @@ class MountProvider(Provider[MountSpec, MountState]):
 
     kind = "mount"
     spec = MountSpec
+    needed = False
     verbs = ("mounted", "unmounted")
 
     def desired(self, spec: MountSpec) -> MountState | None:

@@ -135,7 +135,7 @@ class SymlinkProvider(Provider[SymlinkSpec, SymlinkState]):
         yield from trees.needs_before(spec.name, spec.owner, spec.group)
         if spec.state == "present" and spec.target:
             target = os.path.normpath(os.path.join(os.path.dirname(spec.name), spec.target))
-            yield from (f"{kind}:{target}" for kind in ("file", "directory", "symlink"))
+            yield from (f"directory:{target}", *trees.bringing(target))
 
     def rests_on(self, spec: SymlinkSpec) -> Iterable[str]:
         """A link shows by its own stat that it was changed."""

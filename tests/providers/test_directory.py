@@ -182,7 +182,8 @@ class TestDeclaration(TreeFixtures):
 
     def test_depends_and_claims(self, provider):
         spec = spec_of(owner="app", group="adm", purge=True)
-        needs = {"directory:/srv", "symlink:/srv", "user:app", "group:adm"}
+        above = {f"{kind}:/srv" for kind in ("directory", "symlink", "archive", "mount")}
+        needs = {*above, "user:app", "group:adm"}
         assert set(provider.depends(spec)) == needs
         assert list(provider.claims(spec)) == ["path:/srv/app", "path:/srv/app/"]
         assert list(provider.claims(spec_of())) == ["path:/srv/app"]

@@ -128,6 +128,7 @@ class TestDeclaration(TreeFixtures):
         spec = spec_of(name="/etc/a/b", owner="app", group="12")
         assert set(provider.depends(spec)) == {
             "directory:/etc/a", "symlink:/etc/a", "directory:/etc", "symlink:/etc", "user:app",
+            "archive:/etc/a", "mount:/etc/a", "archive:/etc", "mount:/etc",
         }  # fmt: skip
         assert list(provider.claims(spec)) == ["path:/etc/a/b"]
 

@@ -183,7 +183,7 @@ class TestDeclaration(TreeFixtures):
     def test_depends_and_claims(self, provider):
         spec = spec_of(name="/opt/a", target="../srv/b", owner="app")
         assert set(provider.depends(spec)) == {
-            "directory:/opt", "symlink:/opt", "user:app",
-            "file:/srv/b", "directory:/srv/b", "symlink:/srv/b",
+            "directory:/opt", "symlink:/opt", "archive:/opt", "mount:/opt", "user:app",
+            "file:/srv/b", "directory:/srv/b", "symlink:/srv/b", "download:/srv/b",
         }  # fmt: skip
         assert list(provider.claims(spec)) == ["path:/opt/a"]

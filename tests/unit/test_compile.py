@@ -310,6 +310,36 @@ def test_a_part_goes_after_its_file(make, more):
     assert [one.id for one in found.resources] == ["file:/etc/a", "line:x"]
 
 
+ARCHIVE = "  - archive: /opt/app\n    source: /opt/app/dl/a.tgz\n"
+BELOW = "  - file: /opt/app/conf\n    content: x\n"
+MOUNT = "  - mount: /opt/app\n    type: tmpfs\n"
+
+
+@pytest.mark.parametrize("other", [ARCHIVE, MOUNT])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_file_goes_after_what_is_above_it(make, other, turned):
+    found = make("resources:\n" + "".join([other, BELOW] if turned else [BELOW, other]))
+    assert found.resources[1].id == "file:/opt/app/conf"
+    assert found.resources[1].after == (found.resources[0].id,)
+
+
+def test_what_an_archive_is_made_of_may_lie_where_it_is_extracted(make):
+    source = "  - directory: /opt/app/dl\n  - file: /opt/app/dl/a.tgz\n    content: x\n"
+    found = make(f"resources:\n{BELOW}{ARCHIVE}{source}")
+    assert [one.id for one in found.resources] == [
+        "directory:/opt/app/dl", "file:/opt/app/dl/a.tgz", "archive:/opt/app", "file:/opt/app/conf",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", ["archive", "mount"])
+def test_a_file_may_stay_where_what_is_above_it_goes(make, other):
+    absent = f"  - {other}: /opt/app\n    state: absent\n"
+    found = make(f"resources:\n{BELOW}{absent}")
+    assert [one.id for one in found.resources] == [f"{other}:/opt/app", "file:/opt/app/conf"]
+    found = make(f"resources:\n{absent}  - file: /opt/app/conf\n    state: absent\n")
+    assert [one.id for one in found.resources] == ["file:/opt/app/conf", f"{other}:/opt/app"]
+
+
 def test_a_part_has_one_owner(make):
     with pytest.raises(ProfileError, match=r"line:x \(line 2\) manages the same part"):
         make(f"resources:\n{PART}{PART.replace('line: x', 'line: y')}")

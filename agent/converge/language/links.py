@@ -100,9 +100,13 @@ class Links:
         }
         claims = self._claim()
         self._paths = [path for kind, path, _ in map(_parsed, claims) if kind in ("path", "part")]
+        self._wished: list[tuple[str, str]] = []
         for one in compiled.values():
             self._declared(one)
             self._implied(one)
+        for name, other in self._wished:
+            if not self._leads(name, other):
+                self.after[name].add(other)
 
     def adopted(self, one: Compiled) -> Spec:
         """Return the spec, with what it must know of its neighbours' paths."""
@@ -169,7 +173,10 @@ class Links:
         for other in self._needs(one) if one.spec else ():
             if other not in self.compiled or other == one.id:
                 continue
-            if other not in self._absent:
+            if not self.compiled[other].provider.needed:
+                turned = {one.id, other} <= self._absent
+                self._wished.append((other, one.id) if turned else (one.id, other))
+            elif other not in self._absent:
                 if one.id not in self.after[other]:  # a declared order the other way wins
                     self.after[one.id].add(other)
             elif one.id in self._absent:
@@ -178,6 +185,15 @@ class Links:
                 self._wrong(
                     one, (), f"needs {other}, which is declared absent", "declare one of them so"
                 )
+
+    def _leads(self, first: str, last: str) -> bool:
+        """Tell whether one goes before the other, by whatever is between them."""
+        seen, todo = {last}, [last]
+        while todo and first not in seen:
+            more = self.after[todo.pop()] - seen
+            seen |= more
+            todo += more
+        return first in seen
 
     def _needs(self, one: Compiled) -> list[str]:
         """Return the ids that a resource goes after if they are there: the files of its secrets too."""

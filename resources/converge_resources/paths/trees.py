@@ -47,10 +47,12 @@ def bringing(path: str) -> Iterator[str]:
 
 
 def needs_before(path: str, owner: str | None, group: str | None) -> Iterator[str]:
-    """Yield the ids of what goes before something at `path`: its directories, owner and group."""
+    """Yield the ids of what goes before something at `path`: its directories, owner and group.
+
+    Its directories are also what an archive brings, and what is mounted there.
+    """
     for folder in ancestors(path) if path != "/" else ():
-        yield f"directory:{folder}"
-        yield f"symlink:{folder}"
+        yield from (f"{kind}:{folder}" for kind in ("directory", "symlink", "archive", "mount"))
     if owner and not owner.isdigit():
         yield f"user:{owner}"
     if group and not group.isdigit():
