@@ -163,6 +163,8 @@ class Links:
                 if other in self._failed or "" in self._failed:
                     continue
                 remedy = close_match(other, self.compiled) or "write `kind:name`, as it is declared"
+                if ", " in other:
+                    remedy = f"write several as a list: [{other}]"
                 self._wrong(one, (attribute,), f"`{attribute}`: there is no {other}", remedy)
             else:
                 found.append(other)

@@ -67,7 +67,8 @@ class Templates:
         if isinstance(expression, bool):
             return expression
         if not isinstance(expression, str):
-            raise TemplateError("a condition is an expression or a boolean")
+            remedy = "join several with `and`" if isinstance(expression, list) else ""
+            raise TemplateError("a condition is an expression or a boolean", (), remedy)
         if is_template(expression):
             bare = expression.strip().removeprefix("{{").removesuffix("}}").strip()
             remedy = "" if is_template(bare) else f"write `{bare}`"

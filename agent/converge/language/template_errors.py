@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 
 _MIXED = re.compile(r"concatenate|unsupported operand|not supported between instances")
+_FILTERS = {  # of Ansible → what does it here
+    "bool": "true and false are so in a profile, and in CONVERGE_VAR_…",
+    "dict2items": "`for_each` takes a mapping; else write `.items()`",
+    "ternary": "write `'a' if condition else 'b'`",
+    **dict.fromkeys(("to_yaml", "to_nice_yaml", "to_nice_json"), "write `to_json`"),
+}
 _OF_ITEMS = "`for_each` over a mapping gives `key`, and its value as `item`"
 
 
@@ -39,9 +45,9 @@ def explained(error: Exception, source: str, names: Mapping[str, Any], path: Pat
     unknown = re.fullmatch(r"No (filter|test) named '(\w+)'\.", message)
     if unknown:
         message = f"there is no {unknown[1]} `{unknown[2]}`"
-        remedy = close_match(unknown[2], _known(unknown[1]))
+        remedy = _FILTERS.get(unknown[2]) or close_match(unknown[2], _known(unknown[1]))
     elif isinstance(error, TypeError) and _MIXED.search(message):
-        message = f"a text and a number do not go together: {message}"
+        message += ": a text and a number do not go together"
         remedy = "`| int` makes a number of a text, `~` joins both as texts"
     elif type(error) is TemplateSyntaxError:
         what = "template" if "{" in source else "expression"
@@ -72,7 +78,9 @@ def _remedy(message: str, names: Mapping[str, Any], source: str) -> str:
         return "they are named in `secrets` of this resource, if its kind has that"
     if name.startswith("ansible_"):
         return "what is known of the container is in `facts`: see `converge facts`"
-    bare = "{{" not in source and "{%" not in source
+    if name == "omit":
+        return "write `none`, or the default that the attribute has"
+    bare = "{{" not in source and "{%" not in source and source.strip() != name
     return close_match(name, names) or (f"a text is quoted: '{name}'" if bare else "")
 
 
