@@ -115,7 +115,9 @@ class AuthorizedKeyProvider(Provider[AuthorizedKeySpec, AuthorizedKeyState]):
             yield f"file:{spec.path}"
 
     def claims(self, spec: AuthorizedKeySpec) -> Iterable[str]:
-        """A key of a user has one owner."""
+        """A key of a user has one owner; a file that is named has no other whole content."""
+        if spec.path is not None:
+            yield f"part:{spec.path}\0{self.kind} {spec.name}"
         place = spec.path or f"~{spec.user}"
         for data in spec.lines():
             yield f"key of {place}:{data}"

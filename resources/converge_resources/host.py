@@ -57,6 +57,7 @@ class HostProvider(PartProvider[HostSpec]):
 
     def claims(self, spec: HostSpec) -> Iterable[str]:
         """An alias has one owner too."""
+        yield from super().claims(spec)
         for name in (spec.name, *(spec.aliases or ())):
             yield f"name of a host:{spec.path} {name.lower()}"
 

@@ -132,6 +132,12 @@ class MountProvider(Provider[MountSpec, MountState]):
             for path in (spec.source, *trees.ancestors(spec.source)):
                 yield from (f"directory:{path}", f"file:{path}", f"mount:{path}")
 
+    def claims(self, spec: MountSpec) -> Iterable[str]:
+        """A mount point has one owner, and so has its line."""
+        yield f"mount:{spec.name}"
+        if spec.fstab or spec.state == "present":
+            yield f"part:{fstab.PATH}\0mount {spec.name}"
+
     def deletions(self, change: Change[MountSpec, MountState]) -> int:
         """What is unmounted is not deleted."""
         return 0

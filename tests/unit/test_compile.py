@@ -280,6 +280,7 @@ def test_a_source_stays_in_the_folder(make, source):
     assert problems(caught)[0][0] == 3
 
 
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIHNpeHRlZW4gYnl0ZXMgYW5kIHNpeHRlZW4gbW9yZS4u"
 PART = "  - line: x\n    path: /etc/a\n    content: x\n"
 
 
@@ -292,6 +293,22 @@ def test_a_part_and_the_whole_of_a_file_are_a_contradiction(make):
             "put it into that content, or set `replace: false` there",
         )
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("/etc/hosts", "host: db\n    ip: 10.0.0.1"),
+        ("/etc/fstab", "mount: /data\n    source: /dev/sdb\n    type: ext4\n    state: present"),
+        (
+            "/etc/keys",
+            "authorized_key: k\n    user: root\n    path: /etc/keys\n    key: ssh-ed25519 " + KEY,
+        ),
+    ],
+)
+def test_kinds_that_write_into_a_file_of_others_have_a_part_of_it(make, path, part):
+    with pytest.raises(ProfileError, match=f"file:{path} .* declares the whole content"):
+        make(f"resources:\n  - {part}\n  - file: {path}\n    content: x\n")
 
 
 def test_a_part_and_what_is_fetched_whole_are_a_contradiction(make):
