@@ -280,6 +280,14 @@ class TestTable:
         assert fstab.find(TABLE, "/mnt") == "tmpfs /mnt tmpfs size=2m 0 0"
         assert fstab.find(TABLE, "/srv/a b") == r"none /srv/a\040b none bind 0 0"
         assert fstab.find(TABLE, "/boot") == "/dev/sda1 /boot ext4 defaults 0 2"
+
+    @pytest.mark.parametrize("point", ["/a\u00a0b", "/a\u3000", r"/a\b", r"/a\040", "/a#\tb"])
+    def test_only_spaces_and_tabs_part_fields(self, point):
+        line, others = fstab.line_of("tmpfs", point, "tmpfs", []), "//x\\y /mnt\\z cifs ro 0 0\n"
+        text = fstab.edit(others, point, line)
+        assert fstab.find(text, point) == line
+        assert fstab.edit(text, point, line) == text
+        assert fstab.edit(text, point, None) == others
         assert fstab.find(TABLE, "line") is None
         assert fstab.count(TABLE, "/mnt") == 2
 
