@@ -111,3 +111,24 @@ def test_drift_is_not_forgotten_over_wrong_ones(supervisor):
     one.worker.write_text(text)
     (one.folder / "go").touch()
     until(lambda: motd.read_text() == "welcome\n")
+
+
+WATCHES = """
+if "sources.watcher" in sys.argv[-1]:
+    open("watchers", "a").write("x")
+    os.execvp("sleep", ["sleep", "1000"])
+"""
+
+
+def test_the_watcher_of_a_source_is_another_one_then(supervisor):
+    one = supervisor(ORDERED, watch=1)
+    (one.folder / "order").write_text(WATCHES + ANSWERS)
+    one.start()
+    watchers = one.folder / "watchers"
+    until(watchers.exists)
+    (one.folder / "blob").write_bytes(dump(one.options, b"{}"))
+    one.signal(signal.SIGHUP)
+    until(lambda: watchers.read_text() == "xx")
+    assert "cannot be watched" not in one.log()
+    until(lambda: len(children(one.pid)) == 1)
+    assert one.end() == 0

@@ -31,6 +31,7 @@ class Watcher:
         self._failures = 0
         self._began = 0.0
         self._hasty = 0  # times that there were news at once
+        self._unwanted = False  # it was told to end
         self._life = -1  # the end of a pipe: with us it ends, and so does the watcher
 
     def next_moment(self, options: Options) -> float | None:
@@ -57,6 +58,9 @@ class Watcher:
         """Take in that it has ended; return whether it brought news."""
         self.pid = 0
         self._close()
+        if self._unwanted:
+            self._unwanted = False
+            return False
         if status != 0:
             self._failed(options)
             return False
@@ -67,8 +71,10 @@ class Watcher:
         return True
 
     def stop(self) -> None:
-        """End it; it holds nothing that would have to be put away."""
+        """End it; it holds nothing that would have to be put away. Another may be started at once."""
+        self._failures, self.due = 0, 0.0
         if self.pid:
+            self._unwanted = True
             os.kill(self.pid, kernel.SIGKILL)  # not reaped yet, so the number is still its own
 
     def _close(self) -> None:
