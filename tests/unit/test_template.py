@@ -233,7 +233,8 @@ def test_sensible_arithmetic(text, value):
     ("text", "message"),
     [
         ("{{ xs | map('string') }}", "end it with `| list`"),
-        ("{{ range(3) }}", "a range, not plain data"),
+        ("{{ range(3) }}", "a range, not plain data; end it with `| list`"),
+        ("{{ {'a': 1}.items() }}", "a dict_items, not plain data; end it with `| list`"),
         ("{{ dict }}", "not plain data"),
         ("{{ {1: 2} }}", "the key 1, which is not a string"),
         ("{{ (n * 1e308) * 10 }}", "is inf"),

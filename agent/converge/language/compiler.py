@@ -153,8 +153,7 @@ class Compiler:
             return None
         spec, problems = validate(model, data)
         for where, message in problems:
-            unknown = "unknown attribute" in message and len(where) == 1
-            remedy = hints.attribute(str(where[0]), declaration.kind, known) if unknown else ""
+            message, remedy = hints.value(message, where, declaration.kind, known, attributes)
             if where and where[0] == "name":
                 where = instance.place
             self.problem(declaration, label, where, message, remedy)

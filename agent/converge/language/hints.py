@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from converge.errors import close_match
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
 
 STOCK = "/etc/converge/profiles"  # in the base image
 _KINDS = {
@@ -90,6 +91,30 @@ def include(name: str) -> str:
     if not os.path.isfile(f"{STOCK}/{os.path.basename(name)}"):
         return ""
     return f"to include stock profiles, link {STOCK} to `profiles` beside this profile"
+
+
+def value(
+    message: str,
+    where: Sequence[str | int],
+    kind: str,
+    known: Collection[str],
+    given: Mapping[str, Any],
+) -> tuple[str, str]:
+    """Return message and remedy for what is wrong with a value at a place of what was `given`."""
+    if "unknown attribute" in message and len(where) == 1:
+        return message, attribute(str(where[0]), kind, known)
+    raw: Any = given
+    for part in where:
+        raw = raw.get(part) if isinstance(raw, dict) else None
+    if not isinstance(raw, str) or "{{" not in raw:
+        return message, ""
+    what, number, _ = message.partition("; quote it")  # it is quoted, but a single expression
+    if number:
+        return what, "a single expression keeps its type: end it with `| string`"
+    what, text, rest = message.partition("; write ")
+    if text and rest.endswith("without quotes"):
+        return what, "a single expression keeps its type: end it with `| int`"
+    return message, ""
 
 
 def key(word: str, known: Collection[str]) -> str:

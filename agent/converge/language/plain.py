@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MappingView
 from typing import Any
 
 from converge.language.bounds import MAX_ITEMS, MAX_TEXT
@@ -43,7 +43,8 @@ class _Copier:
         if isinstance(value, Mapping):
             return {self._key(key): self.copy(value[key], depth + 1) for key in value}
         bool(value)  # an undefined value refuses, and says what is not defined
-        remedy = "; end it with `| list`" if hasattr(value, "__next__") else ""
+        listable = hasattr(value, "__next__") or isinstance(value, range | MappingView)
+        remedy = "; end it with `| list`" if listable else ""
         raise NotPlainError(f"the result is a {type(value).__name__}, not plain data{remedy}")
 
     def _finite(self, value: float) -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MIXED = re.compile(r"concatenate|unsupported operand|not supported between instances")
 _FILTERS = {  # of Ansible → what does it here
     "bool": "true and false are so in a profile, and in CONVERGE_VAR_…",
-    "dict2items": "`for_each` takes a mapping; else write `.items()`",
+    "dict2items": "`for_each` takes a mapping; else write `| items | list`",
     "ternary": "write `'a' if condition else 'b'`",
     **dict.fromkeys(("to_yaml", "to_nice_yaml", "to_nice_json"), "write `to_json`"),
 }
