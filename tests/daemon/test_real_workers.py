@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -104,6 +105,21 @@ def test_a_killed_supervisor_takes_its_worker_along(slow):
     (one.folder / "go").touch()
     until(lambda: not alive(worker))
     assert first.exists(), "the resource that it was at is finished"
+
+
+def test_a_run_beside_it_is_refused_or_waits(slow):
+    """`converge --once` by hand, while the agent is at a run: one changes something at a time."""
+    one, first, second = slow
+    assert one.call("--once") == 1
+    assert "/lock: process " in one.log()
+    assert not first.exists()
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(one.call, "--once", "--wait", "30")
+        (one.folder / "go").touch()
+        assert waiting.result() == 0
+    until(one.idle)
+    assert first.read_text() == second.read_text() == "x"
+    assert one.status()["failures"] == one.status()["crashes"] == "0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGPWR])

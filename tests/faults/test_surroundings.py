@@ -107,6 +107,40 @@ def test_no_lock_no_run(place, error):
     assert not place.file.exists()
 
 
+FILLS = {
+    "bytes": ("size=64k", "cat /dev/zero >ballast 2>/dev/null"),
+    "inodes": ("nr_inodes=40", "n=0; while touch f$n 2>/dev/null; do n=$((n+1)); done"),
+    "read-only": ("size=64k", "mount -o remount,ro ."),
+}
+
+
+@pytest.mark.parametrize("where", ["state", "run"])
+@pytest.mark.parametrize(("options", "fill"), FILLS.values(), ids=FILLS)
+def test_no_room_for_the_agents_own_files(place, where, options, fill):
+    """After a good run: no backup or note, no change; it is said, and the next run heals."""
+    need_mounts()
+    script = (
+        f'cd "{place.folder}/{where}" && mount -t tmpfs -o mode=0700,{options} none . && cd "$PWD"\n'
+        f'"$@" && {{ {fill}; }}; echo drift >{place.file}; "$@" >{place.folder}/out 2>&1; echo $?\n'
+        f'mount -o remount,rw . && rm -f ballast f[0-9]*; "$@" >/dev/null; echo $?'
+    )
+    told = place.run(["unshare", "-m", "sh", "-c", script, "sh"])
+    said = (place.folder / "out").read_text()
+    codes = told.stdout.split()[-2:]
+    assert "Traceback" not in said + told.stderr
+    if "remount" in fill:
+        assert (codes[0], "cannot be written" in said) == ("1", True)
+    elif where == "state":
+        assert (codes[0], "nothing can be noted in the state directory: No space" in said) == (
+            "4",
+            True,
+        )
+    else:
+        assert codes[0] == "0", said
+    assert codes[1] == "0", (said, told)
+    assert place.converged()
+
+
 HIJACKS: dict[str, Callable[[Path], str]] = {
     "PYTHONPATH": str, "PYTHONHOME": str, "PYTHONUSERBASE": str, "PERL5LIB": str, "GCONV_PATH": str,
     "PYTHONSTARTUP": "{}/sitecustomize.py".format, "BASH_ENV": "{}/sh".format, "ENV": "{}/sh".format,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 
 import pytest
@@ -16,6 +18,7 @@ from converge.reports import standing_text
 from converge.runner import Asked
 from converge.sources import Fetched, Source, SourceError
 from converge.state import directory as state
+from converge.state.store import Store
 from unit.bundles import folder, signed, stated
 
 KEY, OTHER = minisign.generate(), minisign.generate()
@@ -363,6 +366,22 @@ def test_a_flipped_byte_of_the_kept_bundle(place):
     assert once(place)["exit_code"] == 0, "the same bundle is no rollback"
 
 
+def test_no_byte_of_the_kept_bundle_can_be_another(place):
+    offer(place, "one", 1)
+    once(place)
+    store = state.find(str(place / "state"))
+    (kept,) = (place / "state/bundles").iterdir()
+    whole, remembered = kept.read_bytes(), store.read_json(memory.NAME)
+    Hand.now = SourceError("away")
+    for at in range(len(whole)):
+        kept.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(ConvergeError, match="no last good profile"):
+            in_force.obtain(settings(place), store)
+        store.write_json(memory.NAME, remembered)
+    kept.write_bytes(whole)
+    assert in_force.obtain(settings(place), store).memory.current.sequence == 1
+
+
 def test_a_kept_bundle_whose_signature_was_changed(place):
     offer(place, "one", 1)
     once(place)
@@ -461,6 +480,40 @@ def test_without_news_nothing_is_written(place):
     assert away.st_ino != before.st_ino, "it is stale now"
     once(place)
     assert file.stat().st_ino == away.st_ino
+
+
+def no_room(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("news", ["a bundle", "an error"])
+def test_a_full_disk_leaves_what_was_in_force(place, news):
+    offer(place, "one", 1)
+    once(place)
+    (place / "root/etc/motd").write_text("drift")
+    if news == "a bundle":
+        offer(place, "two", 2)
+    else:
+        Hand.now = SourceError("no route to host")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "write", no_room)
+        report = once(place)
+    assert report["bundle"]["sequence"] == 1
+    assert "the state directory cannot be written: No space left" in report["bundle"]["error"]
+    assert report["exit_code"] == 4, "nothing can be noted, so nothing is changed"
+    assert motd(place) == "drift"
+    report = once(place)
+    assert report["exit_code"] == 0
+    assert motd(place) == ("two" if news == "a bundle" else "one")
+
+
+def test_a_full_disk_at_the_first_start_is_said(place):
+    offer(place, "one", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "write", no_room)
+        with pytest.raises(ConvergeError, match=r"No space left.*no last good profile"):
+            once(place)
+    assert once(place)["exit_code"] == 0
 
 
 def test_a_run_says_nothing_of_a_newer_bundle_that_came_meanwhile(place):

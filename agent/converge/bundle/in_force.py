@@ -7,6 +7,7 @@ While the source is away, what is in force stays so, for ever, and is verified a
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from converge import sources
@@ -104,7 +105,7 @@ def obtain(settings: Settings, state: StateDirectory | None, *, ask: bool = True
         memory = intake.ask(source, memory)
     memory = intake.advance(memory)
     if memory != kept:
-        intake.save(memory)
+        memory = _saved(intake, kept, memory)
     if memory.current is None:
         raise ConvergeError(
             f"{settings.profile}: {memory.error or memory.waits or 'there is nothing'}",
@@ -131,7 +132,7 @@ def begin(state: StateDirectory, found: InForce, *, was_good: bool) -> InForce |
             return _back(state, memory, f"{memory.tries} runs with it began, and none ended")
         memory = memory.replace(tries=memory.tries + 1)
     if memory != kept:
-        memories.save(state, memory)
+        _save(state, memory)
     return None
 
 
@@ -151,7 +152,7 @@ def conclude(state: StateDirectory | None, found: InForce, trouble: str | None) 
     tries = max(0, memory.tries - 1) if trouble is None else 0
     after = memory.replace(proven=trouble == "", tries=tries)
     if after != memory:
-        memories.save(state, after)
+        _save(state, after)
     return None
 
 
@@ -179,8 +180,27 @@ def _back(state: StateDirectory | None, memory: Memory, trouble: str) -> InForce
         return None
     memory = memory.refusing(bad.digest, trouble)
     memory = memory.replace(current=back, previous=None, proven=True, tries=0, was_good=None)
-    memories.save(state, memory)
+    _save(state, memory)
     return InForce(_folder(state, back), memory, back, content)
+
+
+def _saved(intake: Intake, kept: Memory, memory: Memory) -> Memory:
+    """Return what could be saved: where the disk is full, what was known before stays in force."""
+    try:
+        intake.save(memory)
+        return memory
+    except OSError as error:
+        why = f"the state directory cannot be written: {error.strerror}"
+        why = f"{memory.error}; {why}" if memory.error else why
+        return intake.check(kept).replace(error=why, stale_since=kept.stale_since or time.time())
+
+
+def _save(state: StateDirectory | None, memory: Memory) -> None:
+    """Save it; a full disk ends no run, which says so itself."""
+    try:
+        memories.save(state, memory)
+    except OSError:
+        return
 
 
 def _folder(state: StateDirectory | None, entry: Entry) -> str:
