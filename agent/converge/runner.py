@@ -216,6 +216,7 @@ def _keep(
         state.clear_running()
         if report["counts"]["changed"]:
             state.backups.prune()
+            state.sweep("", "reports", "spool")
     except OSError as error:
         text = masked(f"converge: the report cannot be kept: {error}")
         print(text, file=sys.stderr)  # noqa: T201

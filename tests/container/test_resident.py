@@ -71,3 +71,28 @@ def test_a_restart(container, engine, how):
     until(lambda: content(box, "/etc/app.conf") == "good\n", "the repair")
     break_and_wait(box, "/etc/app.conf")
     until(lambda: box.converge("health", "--start-only").code == 0, "health")
+
+
+def test_a_run_for_which_memory_is_too_short_ends_alone(container):
+    """The kernel ends what the worker started, or the worker: neither the agent nor the container."""
+    box = container(
+        "--memory=96m", "--memory-swap=96m", entrypoint="converge", command=(),
+        profile={
+            "resources": [
+                {"file": PATH, "content": "good\n"},
+                {
+                    "command": "hungry",
+                    "argv": ["/opt/converge/bin/python", "-c", "bytearray(1 << 29)"],
+                    "creates": "/dev/shm/never",
+                },
+            ]
+        },
+    )  # fmt: skip
+    until(lambda: is_idle(box), "the first run")
+    (agent,) = agents(box)
+    box.converge("trigger", "--wait")
+    box.exec("sh", "-c", f"echo bad >{PATH}")
+    until(lambda: content(box, PATH) == "good\n", "the repair")
+    assert agents(box)[0].pid == agent.pid
+    told = box.logs()
+    assert "signal 9" in told.out + told.err

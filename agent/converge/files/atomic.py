@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,11 +131,22 @@ def replace(
         sync_directory(folder_fd)
 
 
-def sweep(folder_fd: int) -> int:
-    """Remove what a killed run left staged here; return how many. Call it only under the lock."""
+def sweep(folder_fd: int, *, age: float = 0.0) -> int:
+    """Remove what a killed run left staged here; return how many. Call it only under the lock.
+
+    Where others write without it, `age` is how many seconds ago what is removed was last written.
+    """
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder_fd)
     try:
         names = [name for name in os.listdir(fd) if is_temporary(name)]
-        return sum(discard(fd, name) for name in names)
+        return sum(discard(fd, name) for name in names if not age or _is_old(fd, name, age))
     finally:
         os.close(fd)
+
+
+def _is_old(folder_fd: int, name: str, age: float) -> bool:
+    try:
+        written = os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mtime
+    except OSError:
+        return False
+    return abs(time.time() - written) > age

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MOST_CORRUPT = 5
+_STALE = 3600.0  # seconds; no write takes as long
 _CHUNK = 1 << 20
 _LIMIT = 256 << 20  # bytes; nothing of ours is larger
 _WORD = b"converge-state"
@@ -123,6 +124,15 @@ class Store:
                 continue
             if not stat.S_ISDIR(found.st_mode):
                 self.set_aside(name)
+
+    def sweep(self, *folders: str) -> None:
+        """Remove what killed writes left staged here over an hour ago: not all are under one lock."""
+        for folder in folders:
+            try:
+                with self._open(folder) as folder_fd:
+                    atomic.sweep(folder_fd, age=_STALE)
+            except OSError:
+                continue
 
     def _open(self, folder: str, *, make: bool = False) -> _Open:
         if self._read_only:
