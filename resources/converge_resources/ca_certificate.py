@@ -11,6 +11,7 @@ from converge_resources.certificates import write as ca_write
 from converge_resources.certificates.store import (
     ASIDE,
     EDIT,
+    FAMILIES,
     TOOL,
     VARIABLE,
     Store,
@@ -147,6 +148,11 @@ class CaCertificateProvider(Provider[CaCertificateSpec, CaCertificateState]):
     def depends(self, spec: CaCertificateSpec) -> Iterable[str]:
         """The trust store has to be there."""
         return ("package:ca-certificates", "package:openssl")
+
+    def claims(self, spec: CaCertificateSpec) -> Iterable[str]:
+        """A name, and in whichever family this is what is kept under it."""
+        yield f"ca_certificate:{spec.name}"
+        yield from (f"path:{family.anchor(spec.name)}" for family in FAMILIES)
 
     def watches(self, spec: CaCertificateSpec) -> Iterable[str]:
         """The bundle may be made anew without it."""

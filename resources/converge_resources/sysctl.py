@@ -152,6 +152,12 @@ class SysctlProvider(Provider[SysctlSpec, SysctlState]):
         if spec.persist is not False:
             yield spec.file
 
+    def claims(self, spec: SysctlSpec) -> Iterable[str]:
+        """A key has one owner, and so has its line."""
+        yield f"sysctl:{spec.name}"
+        if spec.persist is not False:
+            yield f"part:{spec.file}\0sysctl {spec.name}"
+
     def depends(self, spec: SysctlSpec) -> Iterable[str]:
         """A line goes after its directories, an interface's key after those that reset it.
 
@@ -159,6 +165,7 @@ class SysctlProvider(Provider[SysctlSpec, SysctlState]):
         of conf.all set those of every interface.
         """
         if spec.persist is not False:
+            yield f"file:{spec.file}"
             yield from needs_before(spec.file, None, None)
         parts = spec.name.split(".")
         if parts[0] == "net" and len(parts) == 5 and parts[2] == "conf":

@@ -280,7 +280,7 @@ def test_a_source_stays_in_the_folder(make, source):
     assert problems(caught)[0][0] == 3
 
 
-KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIHNpeHRlZW4gYnl0ZXMgYW5kIHNpeHRlZW4gbW9yZS4u"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHNpeHRlZW4gYnl0ZXMgYW5kIHNpeHRlZW4gbW9yZS4u"
 PART = "  - line: x\n    path: /etc/a\n    content: x\n"
 
 
@@ -302,7 +302,7 @@ def test_a_part_and_the_whole_of_a_file_are_a_contradiction(make):
         ("/etc/fstab", "mount: /data\n    source: /dev/sdb\n    type: ext4\n    state: present"),
         (
             "/etc/keys",
-            "authorized_key: k\n    user: root\n    path: /etc/keys\n    key: ssh-ed25519 " + KEY,
+            "authorized_key: k\n    user: root\n    path: /etc/keys\n    key: " + KEY,
         ),
     ],
 )
@@ -366,6 +366,24 @@ def test_a_part_has_one_owner(make):
 def test_a_part_of_a_file_that_is_to_be_absent(make):
     with pytest.raises(ProfileError, match="needs file:/etc/a, which is declared absent"):
         make(f"resources:\n{PART}  - file: /etc/a\n    state: absent\n")
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "other"),
+    [
+        ("/etc/sysctl.d", "60-converge.conf", "sysctl: vm.swappiness\n    value: 1"),
+        ("/srv", "hosts", "host: db\n    ip: 10.0.0.1\n    path: /srv/hosts"),
+        ("/srv", "keys", f"authorized_key: k\n    user: x\n    path: /srv/keys\n    key: {KEY}"),
+        (
+            "/usr/local/share/ca-certificates", "own.crt",
+            "ca_certificate: own\n    state: absent",
+        ),
+    ],
+)  # fmt: skip
+def test_a_purged_directory_keeps_what_is_written_for_others(make, folder, path, other):
+    found = make(f"resources:\n  - {other}\n  - directory: {folder}\n    purge: true\n")
+    (directory,) = [one for one in found.resources if one.kind == "directory"]
+    assert directory.spec["managed"] == (f"{folder}/{path}",)
 
 
 def test_a_purged_directory_keeps_a_file_of_which_a_part_is_managed(make):
