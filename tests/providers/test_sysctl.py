@@ -129,7 +129,10 @@ class TestSpec(SysctlFixtures):
 
     def test_claims_and_depends(self, provider):
         spec = spec_of("net.ipv4.conf.eth0.rp_filter", value=1)
-        assert list(provider.claims(spec)) == ["sysctl:net.ipv4.conf.eth0.rp_filter"]
+        key = "net.ipv4.conf.eth0.rp_filter"
+        line = f"part:/etc/sysctl.d/60-converge.conf\0sysctl {key}"
+        assert list(provider.claims(spec)) == [f"sysctl:{key}", line]
+        assert list(provider.claims(spec.replace(persist=False))) == [f"sysctl:{key}"]
         depends = list(provider.depends(spec))
         assert "directory:/etc/sysctl.d" in depends
         assert "sysctl:net.ipv4.ip_forward" in depends
