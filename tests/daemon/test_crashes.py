@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import select
 import signal
 from contextlib import ExitStack
 
@@ -126,3 +128,22 @@ def test_where_no_descriptors_are_left_none_leaks(supervisor, free):
     resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (most, most))
     assert one.trigger() == 0
     assert Held(one.pid).descriptors == before.descriptors
+
+
+def test_who_waits_for_its_first_run_is_not_kept_waiting_by_what_it_started(supervisor):
+    """The descriptor by which `converge exec` is told ends with the agent, killed or not."""
+    read, write = os.pipe()
+    one = supervisor(ORDERED)
+    one.options["ready"] = write
+    (one.folder / "order").write_text("open('here', 'w')\nimport time\ntime.sleep(1000)")
+    one.start(ready=write)
+    os.close(write)
+    until((one.folder / "here").exists)
+    (worker,) = children(one.pid)
+    try:
+        os.kill(one.pid, signal.SIGKILL)
+        assert select.select([read], [], [], 20)[0]
+        assert os.read(read, 10) == b""
+    finally:
+        os.kill(worker, signal.SIGKILL)
+        os.close(read)

@@ -11,6 +11,8 @@ class Command:
     def __init__(self, process: int, ready: int) -> None:
         self.fd, self.ended = -1, False
         self._ready = ready
+        if ready >= 0:
+            os.set_inheritable(ready, False)  # or it would not end with us
         try:
             self.fd = os.pidfd_open(process) if process else -1
         except ProcessLookupError:
