@@ -96,3 +96,29 @@ def test_a_run_for_which_memory_is_too_short_ends_alone(container):
     assert agents(box)[0].pid == agent.pid
     told = box.logs()
     assert "signal 9" in told.out + told.err
+
+
+def test_a_start_that_clears_run_is_survived(container):
+    box = container("--env=CONVERGE_RESIDENT=1", profile=profile("/etc/app.conf"), entrypoint="")
+    break_and_wait(box, "/etc/app.conf")
+    assert box.exec("sh", "-ec", "rm -rf /run/*").code == 0, "nothing is put back in between"
+    until(lambda: box.converge("health").code == 0, "an agent that can be asked")
+    second = box.converge()
+    assert "another agent is resident here" in second.err
+    break_and_wait(box, "/etc/app.conf")
+
+
+# A syslog that takes what fits into its queue and reads none of it.
+_DEAF = "import socket, time; s = socket.socket(1, 2); s.bind('/dev/log'); time.sleep(1e6)"
+
+
+def test_a_syslog_that_has_stopped_reading_stops_neither_runs_nor_the_end(container, engine):
+    script = f'/opt/converge/bin/python -Ic "{_DEAF}" & exec converge --log-to syslog'
+    box = container(profile=profile(PATH), entrypoint="sh", command=("-c", script))
+    until(lambda: is_idle(box), "an agent")
+    for _ in range(5):
+        assert box.exec("sh", "-c", f"rm {PATH}; kill -HUP 1").code == 0
+        assert box.converge("trigger", "--wait").code == 0
+    assert content(box, PATH) == "good\n"
+    engine.must("stop", "--time", "10", box.name)
+    assert box.wait() == 0, "137 would be the engine's SIGKILL"

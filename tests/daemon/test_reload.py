@@ -113,6 +113,12 @@ def test_drift_is_not_forgotten_over_wrong_ones(supervisor):
     until(lambda: motd.read_text() == "welcome\n")
 
 
+def test_another_place_of_the_socket_is_for_the_next_start(one, tmp_path):
+    reload(one, runtime=str(tmp_path / "elsewhere"))
+    assert f"is asked in {one.run_directory} until it is started again" in one.log()
+    assert one.answers()
+
+
 WATCHES = """
 if "sources.watcher" in sys.argv[-1]:
     open("watchers", "a").write("x")

@@ -87,7 +87,10 @@ class Control:
             one.close()
 
     def reconfigure(self) -> None:
-        """Follow new settings."""
+        """Follow new settings, but for the directory of the socket."""
+        if self.daemon.options.runtime != self.place.folder:
+            text = f"the agent is asked in {self.place.folder} until it is started again"
+            self.daemon.say("warning", text)
         if self.endpoint:
             self.endpoint.close()
             self.endpoint = None

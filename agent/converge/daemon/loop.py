@@ -240,7 +240,7 @@ class Daemon:
             return
         if new.events != self.options.events:
             self.drift.watches.close()
-            self.drift = Drift(events=new.events == "on", own=new.runtime)
+            self.drift = Drift(events=new.events == "on", own=self.control.place.folder)
         self.options = new
         self.watcher.stop()
         self.control.reconfigure()
