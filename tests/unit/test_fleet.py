@@ -209,6 +209,8 @@ def test_ages_are_told_in_one_unit():
     assert "0 containers" in page.page([], NOW)
 
 
-def test_of_nobody_nothing_is_told(tmp_path):
+def test_of_nobody_one_cannot_say_that_all_is_well(tmp_path, capsys):
     with pytest.raises(ConvergeError, match="no container has reported to"):
-        main([str(tmp_path), "--json"])
+        main([str(tmp_path)])
+    assert main([str(tmp_path), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["containers"] == []

@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> int:
     settings = config.load({"color": options.color}, os.environ)
     now = time.time()
     found = reading.read(options.source, settings)
-    if not found:  # of nobody one cannot say that all is well
+    if not (found or options.json or options.html):
         raise UsageError(f"no container has reported to {options.source}", "see `report_to`")
     if options.html:
         from converge.fleet.page import page
@@ -45,6 +45,8 @@ def main(words: Sequence[str]) -> int:
         most = len(found) if options.all else _MOST_SHOWN
         table.show(found, now, most, color=settings.color)
     counts = members.count(found, now)
+    if not found:
+        return 1  # of nobody one cannot say that all is well
     return 4 if any(counts[name] for name in ("failed", "stale", "contended")) else 0
 
 
