@@ -175,6 +175,16 @@ class TestTries:
 class TestHostileServers:
     """Each would hang, fill or mislead something that only reads until the end."""
 
+    def test_where_no_thread_can_be_started(self, monkeypatch):
+        def start(_thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            with pytest.raises(FetchError, match="can't start new thread") as caught:
+                fetch.get(Request(url="http://127.0.0.1:9/"))
+        assert caught.value.temporary
+
     def test_one_that_never_answers(self):
         def answer(_):
             server.closed.wait(20)

@@ -26,7 +26,7 @@ _LOOK = 0.5  # seconds after which a thread that nobody takes from sees that it 
 
 
 class TooSlowError(ApplyError):
-    """The other side took too long, or sent too little in its time."""
+    """The other side took too long, or sent too little in its time; or it cannot be asked now."""
 
 
 class Transfer(Generic[H]):
@@ -34,7 +34,7 @@ class Transfer(Generic[H]):
 
     `exchange(opened)` yields the head first, then the chunks; it calls `opened` with every socket
     that it connects. `ends` is in time.monotonic(). A body that comes in at less than `rate` bytes
-    a second over `patience` seconds is given up.
+    a second over `patience` seconds is given up. Raises TooSlowError where there can be no thread.
     """
 
     def __init__(
@@ -58,7 +58,10 @@ class Transfer(Generic[H]):
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._given_up = False
-        threading.Thread(target=self._work, name=THREAD, daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name=THREAD, daemon=True).start()
+        except RuntimeError as error:  # as many as the container may have
+            raise TooSlowError(str(error)) from None
 
     def __enter__(self) -> Transfer[H]:
         return self
