@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _RESULT = 3
 _BADNESS = 300  # oom_score_adj: where memory is short, the worker goes before the application
 _TICK = 10_000_000  # nanoseconds: the time of a change is that of the clock's last tick
+_MOST_RECORDS = 15 << 20  # bytes of what is to be watched; the supervisor takes 16 MiB
 _WAIT = 60.0  # seconds that a run waits for a `converge --once` beside it
 
 
@@ -107,6 +108,10 @@ def _run(settings: Settings, reason: str, paths: list[str]) -> list[str]:
     _deliver(settings, report)
     whole = "partial" if report["partial"] else "whole"
     records = watching.records(report["contended"])
+    if len("\0".join(records).encode(errors="surrogateescape")) > _MOST_RECORDS:
+        text = f"{len(records)} paths are too many to watch: their drift is left to the timer"
+        logline.write([logline.event(settings.log_format, text, "warning")], settings.log_to)
+        records = []
     if whole == "whole":
         records = [*records, *profile_watches(settings.profile, began, watching.files)]
     fatal = any(entry["fatal"] for entry in report["resources"])

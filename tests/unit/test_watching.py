@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from converge import kinds, watching
+from converge import kinds, watching, worker
 from converge.catalog import Catalog, Resource
+from converge.config import Settings
 from converge.daemon import prints, watches
 from converge.inspection import Item
 from converge.watching import Watching, steps, tree
@@ -202,3 +203,20 @@ def test_a_profile_that_changed_while_it_was_read_is_read_again(tmp_path):
 
 def test_a_profile_from_afar_has_no_file_to_watch():
     assert profile_watches("https://example.org/p.tar.gz", 0, ["/x"]) == []
+
+
+def test_more_than_the_supervisor_takes_is_left_to_the_timer(tmp_path, monkeypatch, capfd):
+    """Its whole result would be refused, and each run be a crash."""
+    profile = tmp_path / "p.yaml"
+    profile.write_text("resources: [{file: /motd, content: hello}]\n")
+    settings = Settings(
+        profile=str(profile), root=str(tmp_path), state_dir=f"{tmp_path}/own/state",
+        runtime_dir=f"{tmp_path}/own/run",
+    )  # fmt: skip
+    *_, record = worker._run(settings, "timer", [])[4:]
+    assert record.endswith(f" {profile}")
+    monkeypatch.setattr(worker, "_MOST_RECORDS", 10)
+    code, _, whole, _, *records = worker._run(settings, "timer", [])
+    assert (code, whole) == ("0", "whole")
+    assert all(record.startswith(f"{watches.PROFILE} ") for record in records)
+    assert "too many to watch: their drift is left to the timer" in capfd.readouterr().err
