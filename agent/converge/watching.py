@@ -97,19 +97,24 @@ class Watching:
 
 
 def tree(top: str) -> dict[str, int]:
-    """Return the prints of a directory and those below it, no link followed, no mount entered."""
+    """Return the prints of a directory and those below it, no link followed, no mount entered.
+
+    The nearest come first. Not by os.walk, which calls itself: how deep it gets is up to others.
+    """
     found: dict[str, int] = {}
+    left = [top]
     device = None
-    for here, folders, _ in os.walk(top):
+    while left and len(found) < MOST_DIRECTORIES:
+        here = left.pop(0)
         try:
-            this = os.lstat(here).st_dev
+            this, print_ = os.lstat(here).st_dev, prints.of(here, content=True)
+            device = device or this
+            if this == device:
+                with os.scandir(here) as entries:
+                    left += [one.path for one in entries if one.is_dir(follow_symlinks=False)]
+                found[here] = print_
         except OSError:
-            continue  # it has just gone
-        device = device or this
-        if this != device or len(found) >= MOST_DIRECTORIES:
-            folders.clear()
-        else:
-            found[here] = prints.of(here, content=True)
+            continue  # it has just gone, or is too deep for a path
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 
@@ -220,3 +221,20 @@ def test_more_than_the_supervisor_takes_is_left_to_the_timer(tmp_path, monkeypat
     assert (code, whole) == ("0", "whole")
     assert all(record.startswith(f"{watches.PROFILE} ") for record in records)
     assert "too many to watch: their drift is left to the timer" in capfd.readouterr().err
+
+
+def test_a_directory_of_any_depth(tmp_path, monkeypatch):
+    """Whoever may write into a managed one decides how deep it gets."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(2100):  # paths may have 4,096 bytes
+        os.mkdir("a", dir_fd=folder)
+        below = os.open("a", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    (tmp_path / "b").mkdir()
+    assert len(tree(str(tmp_path))) == watching.MOST_DIRECTORIES
+    assert str(tmp_path / "b") in tree(str(tmp_path)), "what is near is not lost for what is far"
+    monkeypatch.setattr(watching, "MOST_DIRECTORIES", 5000)
+    assert 1900 < len(tree(str(tmp_path))) < 2100
+    subprocess.run(["rm", "-r", tmp_path / "a"], check=True)
