@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,19 @@ def test_it_is_killed_at_any_moment(one, capsys):
     assert after.resident < before.resident + 512
     assert one.trigger() == 0
     assert motd.read_text() == "welcome\n"
+
+
+@pytest.mark.parametrize("name", ["state", "run"])
+def test_its_own_directory_is_removed_under_it(one, name):
+    """Somebody tidies /var/lib or /run. Without its socket it can only be asked by a signal."""
+    until(one.idle)
+    shutil.rmtree(one.folder / name)
+    motd = one.folder / "root/etc/motd"
+    motd.write_text("changed\n")
+    one.signal(signal.SIGUSR1)
+    until(lambda: motd.read_text() == "welcome\n")
+    until(lambda: not children(one.pid))
+    assert one.call("health") == 0
 
 
 @pytest.fixture
