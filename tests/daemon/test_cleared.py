@@ -73,6 +73,6 @@ def test_what_is_not_its_own_alone_is_not_used(supervisor):
     until(one.idle)
     removed(one)
     one.run_directory.mkdir(mode=0o755)
-    until(lambda: "cannot be asked now" in one.log())
+    until(lambda: "cannot be put back" in one.log())
     assert os.listdir(one.run_directory) == []
     assert one.end() == 0

@@ -37,6 +37,7 @@ class Control:
         self.endpoint: server.Server | None = None
         self.place = Place(daemon.options.runtime)
         self._put_back: float | None = None  # when what has been removed is put back
+        self._told = False  # that it cannot be
         if self.place.folder:
             address, uids = os.path.join(self.place.folder, SOCKET), {0, os.geteuid()}
             self.socket = self._serve(address, b"\n", self._answer, uids)
@@ -100,7 +101,7 @@ class Control:
         """Put back what somebody has removed of lock and sockets, once they have had the time to."""
         servers = self._servers()
         if not (self.place.is_lost() or any(one.is_lost() for one in servers)):
-            self._put_back = None
+            self._put_back, self._told = None, False
         elif self._put_back is None:
             self._put_back = now() + _SETTLE
         elif now() >= self._put_back:
@@ -111,7 +112,9 @@ class Control:
                 for one in servers:
                     one.put_back()
             except OSError as error:
-                self.daemon.say("error", f"the agent cannot be asked now: {error}")
+                if not self._told:
+                    self.daemon.say("error", f"what was removed cannot be put back: {error}")
+                self._told = True
             except AlreadyError as error:
                 self.daemon.say("error", f"another agent has taken over: it holds {error}")
                 self.daemon.stop()
