@@ -80,17 +80,21 @@ class BlockProvider(PartProvider[BlockSpec]):
     def edit(self, spec: BlockSpec, body: str) -> Edited:
         """Return the text with the block as declared. Raises EditError."""
         text = split(body)
+        bare = [line.removesuffix("\r") for line in text.lines]  # as those of the kind `line`
         begin, end = spec.markers()
-        blocks = _blocks(text.lines, begin, end)
-        found = [line for first, last in blocks for line in text.lines[first + 1 : last]]
+        blocks = _blocks(bare, begin, end)
+        found = [line for first, last in blocks for line in bare[first + 1 : last]]
         state = PartState(content=Lines(lines=found).data()) if blocks else None
         lines = [] if self.desired(spec) is None else [begin, *spec.lines(), end]
         if blocks:
+            first, last = blocks[0]
+            if bare[first : last + 1] == lines:
+                lines = text.lines[first : last + 1]
             return Edited(body=_replaced(text, blocks, lines).text(), found=state)
         if not lines:
             return Edited(body=body)
         with patterns.limit(body):
-            at = places.find(text.lines, spec.insertafter, spec.insertbefore)
+            at = places.find(bare, spec.insertafter, spec.insertbefore)
         return Edited(body=text.inserted(at, lines).text())
 
 

@@ -95,6 +95,12 @@ class TestContent:
         assert edited(f"a\n{BEGIN}x\n{END[:-1]}", state="absent") == "a\n"
         assert edited(f"a\n{BEGIN}x\n{END[:-1]}", content="y") == f"a\n{BEGIN}y\n{END[:-1]}"
 
+    def test_is_known_where_only_some_lines_have_windows_breaks(self):
+        mixed = f"{BEGIN}x\n{END}a\n".replace("\n", "\r\n") + "b\n"
+        assert edited(mixed, content="x") == mixed
+        assert edited(mixed, content="y") == f"{BEGIN}y\n{END}a\r\nb\n"
+        assert edited(mixed, state="absent") == "a\r\nb\n"
+
     def test_markers(self):
         text = edited("", content="x", marker="-- {mark} {mark}", marker_begin="A", marker_end="B")
         assert text == "-- A A\nx\n-- B B\n"
