@@ -41,7 +41,7 @@ def compose(engine, image, tmp_path):
     yield run
     run("podman-compose", "down", "--timeout", "5")
     for built in (f"{folder.name}_config", f"{folder.name}-config"):  # podman-compose's, docker's
-        engine.call("rmi", "--force", built)
+        engine.call("rmi", "--force", "--no-prune", built)  # but not the image that it stands on
 
 
 def test_three_containers_follow_what_is_published(compose, engine):
