@@ -176,6 +176,13 @@ class UserProvider(Provider[UserSpec, UserState]):
         found = {c.spec.name: obstacle(system, users.needs(c, system)) for c in changes}
         return {name: reason for name, reason in found.items() if reason}
 
+    def claims(self, spec: UserSpec) -> Iterable[str]:
+        """A home that it manages, with all below, is not purged by a directory above it."""
+        yield f"user:{spec.name}"
+        home = (spec.home or f"/home/{spec.name}").rstrip("/")
+        if spec.manage_home and spec.state == "present" and home:
+            yield f"part:{home}/\0the home of {spec.name}"
+
     def watches(self, spec: UserSpec) -> Iterable[str]:
         """An account is what the tables say."""
         return FILES

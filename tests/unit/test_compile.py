@@ -378,12 +378,20 @@ def test_a_part_of_a_file_that_is_to_be_absent(make):
             "/usr/local/share/ca-certificates", "own.crt",
             "ca_certificate: own\n    state: absent",
         ),
+        ("/srv", "ann/", "user: ann\n    manage_home: true\n    home: /srv/ann"),
     ],
 )  # fmt: skip
 def test_a_purged_directory_keeps_what_is_written_for_others(make, folder, path, other):
     found = make(f"resources:\n  - {other}\n  - directory: {folder}\n    purge: true\n")
     (directory,) = [one for one in found.resources if one.kind == "directory"]
     assert directory.spec["managed"] == (f"{folder}/{path}",)
+
+
+def test_a_home_may_be_a_resource_too_and_be_purged(make):
+    user = "  - user: ann\n    manage_home: true\n"
+    made = make(f"resources:\n{user}  - directory: /home/ann\n    mode: '0700'\n    purge: true\n")
+    (directory,) = [one for one in made.resources if one.kind == "directory"]
+    assert directory.spec["managed"] == ()
 
 
 def test_a_purged_directory_keeps_a_file_of_which_a_part_is_managed(make):
