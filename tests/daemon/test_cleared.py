@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+from converge.daemon.place import AlreadyError, Place
 from daemon.supervisor import until
 
 
@@ -76,3 +77,18 @@ def test_what_is_not_its_own_alone_is_not_used(supervisor):
     until(lambda: "cannot be put back" in one.log())
     assert os.listdir(one.run_directory) == []
     assert one.end() == 0
+
+
+def test_its_own_lock_does_not_keep_it_out(tmp_path):
+    """A file system may give one file two inode numbers."""
+    tmp_path.chmod(0o700)
+    place = Place(str(tmp_path))
+    place.put_back()
+    assert not place.is_lost()
+    with pytest.raises(AlreadyError):
+        Place(str(tmp_path))
+    (tmp_path / "agent.lock").unlink()
+    (tmp_path / "agent.lock").mkdir()
+    with pytest.raises(IsADirectoryError):
+        place.put_back()
+    assert place.is_lost(), "it is tried again"

@@ -30,7 +30,7 @@ class Place:
     def is_lost(self) -> bool:
         """Tell whether the lock lies there no more."""
         if self._lock < 0:
-            return False
+            return bool(self.folder)
         try:
             found = os.lstat(os.path.join(self.folder, LOCK))
         except OSError:
@@ -49,6 +49,9 @@ class Place:
         self._take()
 
     def _take(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)  # or it would keep us out, where it is the same file after all
+            self._lock = -1
         path = os.path.join(self.folder, LOCK)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -56,6 +59,4 @@ class Place:
         except BlockingIOError:
             os.close(fd)
             raise AlreadyError(path) from None
-        if self._lock >= 0:
-            os.close(self._lock)
         self._lock = fd
