@@ -55,9 +55,14 @@ class Loaded(Record):
     def messages(self) -> list[str]:
         """Return what to tell of it: what is not done of what packages declare once, as it is made."""
         notes = told(self.catalog) if self.compiled else []
-        tags = {tag for resource in self.catalog.resources for tag in resource.tags}
-        unknown = [f"no resource has the tag {t}" for t in self.settings.tags if t not in tags]
+        unknown = [f"no resource has the tag {tag}" for tag in self._unknown_tags()]
         return [*(self.found.messages() if self.found else ()), *notes, *unknown]
+
+    def _unknown_tags(self) -> list[str]:
+        if not self.settings.tags:
+            return []  # as in nearly every run, which need not look at all resources for it
+        known = {tag for resource in self.catalog.resources for tag in resource.tags}
+        return [tag for tag in self.settings.tags if tag not in known]
 
 
 def told(catalog: Catalog) -> list[str]:
