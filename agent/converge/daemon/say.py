@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DEV_LOG = "/dev/log"
 _DAEMON = 3 << 3  # the facility
-_SEVERITY = {"error": 3, "warning": 4}  # 6: for your information
+_SEVERITY = {"error": 3, "warning": 4}  # RFC 5424; 6: for your information
 _PATIENCE = 100  # milliseconds
 _LONGEST = 1000  # bytes; a pipe takes up to 4,096 in one piece
 
@@ -28,7 +28,7 @@ def say(level: str, text: str, form: str = "logfmt", to: str = "stderr") -> None
         line = f'{{"time": "{when}", "level": "{level}", "msg": "{text}"}}\n'
     else:
         line = f'time={when} level={level} msg="{text}"\n'
-    if to == "syslog" and not to_syslog([(_SEVERITY.get(level, 6), text)]):
+    if to == "syslog" and not to_syslog([(level, text)]):
         return
     try:
         waiting = select.poll()
@@ -40,9 +40,9 @@ def say(level: str, text: str, form: str = "logfmt", to: str = "stderr") -> None
 
 
 def to_syslog(
-    lines: Iterable[tuple[int, str]], path: str = DEV_LOG, patience: int = _PATIENCE
+    lines: Iterable[tuple[str, str]], path: str = DEV_LOG, patience: int = _PATIENCE
 ) -> str:
-    """Log lines, each with its severity (RFC 5424); return why that is impossible, or nothing.
+    """Log lines, each with its level; return why that is impossible, or nothing.
 
     As syslog(3) does, which tells nothing, and waits for ever for one who has stopped reading: here
     that costs the rest after `patience` milliseconds.
@@ -56,11 +56,12 @@ def to_syslog(
         room.register(connection.fileno(), select.POLLOUT)
         try:
             connection.connect(path)
-            for severity, text in lines:
+            for level, text in lines:
                 if not room.poll(patience):
                     break
                 when = time.strftime("%b %e %T")
-                head = f"<{_DAEMON | severity}>{when} converge[{os.getpid()}]: "
+                priority = _DAEMON | _SEVERITY.get(level, 6)
+                head = f"<{priority}>{when} converge[{os.getpid()}]: "
                 end = b"\0" if kind == _socket.SOCK_STREAM else b""
                 connection.send((head + text).encode(errors="replace") + end)
         except OSError as error:

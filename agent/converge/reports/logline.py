@@ -73,7 +73,7 @@ def write(lines: Iterable[str], to: str) -> None:
     if to == "syslog":
         from converge.daemon.say import to_syslog
 
-        trouble = to_syslog(_severities(lines), _DEV_LOG, _PATIENCE)
+        trouble = to_syslog(_with_levels(lines), _DEV_LOG, _PATIENCE)
         if not trouble:
             return
     _write_stderr([*_notice(trouble, lines[0]), *lines])
@@ -162,10 +162,10 @@ def _write_stderr(lines: list[str]) -> None:
             return  # closed, full or gone
 
 
-def _severities(lines: list[str]) -> Iterable[tuple[int, str]]:
+def _with_levels(lines: list[str]) -> Iterable[tuple[str, str]]:
     for line in lines:
         head = _HEAD.match(line)
-        yield {"error": 3, "warning": 4}.get(head[1] if head else "", 6), line
+        yield head[1] if head else "info", line
 
 
 def _notice(trouble: str, like: str) -> list[str]:
