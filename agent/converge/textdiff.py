@@ -53,6 +53,15 @@ def shown(value: Any) -> Any:
     return escaped(value) if isinstance(value, str) else value
 
 
+def in_words(value: Any) -> str:
+    """Return a value in words: as a profile has it, `none` for None."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(in_words, value)) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value is None else str(value)
+
+
 def unified(path: str, before: bytes | None, after: bytes | None) -> str:
     """Return a unified diff of two texts, one sentence where they are no texts."""
     import difflib

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from converge import textdiff
 from converge.config import Settings
 from converge.engine import Run
 from converge.notifications import Notifications
@@ -167,7 +168,7 @@ def test_why_the_last_good_profile_was_taken_is_told(tmp_path, capsys, thing):
 
 
 def test_booleans_are_shown_as_a_profile_has_them():
-    assert output.told_value([True, False, None]) == "[true, false, none]"
+    assert textdiff.in_words([True, False, None]) == "[true, false, none]"
 
 
 def test_run_ids_differ(thing, tmp_path):

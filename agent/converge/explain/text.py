@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from converge.reports.output import told_value
-from converge.textdiff import escaped
+from converge.textdiff import escaped, in_words
 
 if TYPE_CHECKING:
     from converge.reports.output import Painter
@@ -57,7 +56,7 @@ def _print_state(found: dict[str, Any], painter: Painter) -> None:
     change = found["change"] or {}
     for field in change.get("fields", []):
         if field["before"] is not None or field["after"] is not None:
-            before, after = told_value(field["before"]), told_value(field["after"])
+            before, after = in_words(field["before"]), in_words(field["after"])
             painter.line(f"    {field['field']}: {before} → {after}")
     for line in (change.get("diff") or "").splitlines():
         painter.line(f"    {line}")

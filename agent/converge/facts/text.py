@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from converge.errors import ConvergeError
-from converge.textdiff import escaped
+from converge.textdiff import escaped, in_words
 
 if TYPE_CHECKING:
     from converge.facts import Facts
@@ -52,7 +52,5 @@ def outline(value: Any, indent: str = "") -> list[str]:
 
 
 def _word(value: Any) -> str:
-    """Return a single value as YAML has it, `none` for nothing."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "none" if value in (None, {}, []) else str(value)
+    """Return a single value in words, `none` also for what is empty."""
+    return "none" if value in ({}, []) else in_words(value)

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from converge.textdiff import escaped, masked
+from converge.textdiff import escaped, in_words, masked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,21 +100,12 @@ def _print_resource(painter: Painter, told: dict[str, Any], *, dry: bool) -> Non
 def _print_field(painter: Painter, field: dict[str, Any], *, created: bool) -> None:
     if field["before"] is None and field["after"] is None:
         return  # a text, shown as a diff
-    name, after = field["field"], painter.paint("green", told_value(field["after"]))
+    name, after = field["field"], painter.paint("green", in_words(field["after"]))
     if created:
         painter.line(f"    {name}: {after}")
     else:
-        before = painter.paint("red", told_value(field["before"]))
+        before = painter.paint("red", in_words(field["before"]))
         painter.line(f"    {name}: {before} → {after}")
-
-
-def told_value(value: Any) -> str:
-    """Return a value in words: as a profile has it, `none` for None."""
-    if isinstance(value, list):
-        return "[" + ", ".join(map(told_value, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"  # as a profile has them
-    return "none" if value is None else str(value)
 
 
 def summary(report: dict[str, Any], painter: Painter) -> str:
