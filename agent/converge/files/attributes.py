@@ -9,7 +9,7 @@ import stat
 from converge.errors import ApplyError
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
-_PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _ACCESS_ACL = "system.posix_acl_access"
 
 
@@ -35,7 +35,7 @@ def change_named(
     folder_fd: int, name: str, path: str, uid: int | None, gid: int | None, mode: int | None
 ) -> None:
     """Do it to a file or directory by its name, if it is nobody else's. Raises OSError, ApplyError."""
-    fd = os.open(name, _PIN, dir_fd=folder_fd)
+    fd = os.open(name, PIN, dir_fd=folder_fd)
     try:
         found = os.fstat(fd)
         if stat.S_ISLNK(found.st_mode):

@@ -9,13 +9,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager
 
 from converge.errors import ApplyError
 from converge.files import atomic
-from converge.files.attributes import change_attributes
+from converge.files.attributes import PIN, change_attributes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def make_directory(
@@ -25,18 +29,9 @@ def make_directory(
     _need_free(folder_fd, name)
     staged = atomic.temporary_name()
     os.mkdir(staged, 0o700, dir_fd=folder_fd)
-    try:
-        fd = os.open(staged, _OPEN_FOLDER, dir_fd=folder_fd)
-        try:
-            _need_ours(os.fstat(fd).st_uid == os.geteuid() and not os.listdir(fd))
-            change_attributes(fd, uid, gid, mode)
-        finally:
-            os.close(fd)
-        os.rename(staged, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
-    except BaseException:
-        atomic.discard(folder_fd, staged)
-        raise
-    atomic.sync_directory(folder_fd)
+    with _taking_name(folder_fd, staged, name, _OPEN_FOLDER) as fd:
+        _need_ours(os.fstat(fd).st_uid == os.geteuid() and not os.listdir(fd))
+        change_attributes(fd, uid, gid, mode)
 
 
 def scratch(folder_fd: int) -> int:
@@ -56,11 +51,32 @@ def make_symlink(folder_fd: int, name: str, target: str, uid: int | None, gid: i
     """Create a symbolic link, or replace a file or link by it. Raises OSError, ApplyError."""
     staged = atomic.temporary_name()
     os.symlink(target, staged, dir_fd=folder_fd)
+    with _taking_name(folder_fd, staged, name, PIN) as fd:
+        _need_ours(_is_own_link(fd) and os.readlink("", dir_fd=fd) == target)
+        change_attributes(fd, uid, gid, None)
+
+
+def set_link_owner(folder_fd: int, name: str, uid: int | None, gid: int | None) -> None:
+    """Set the owner of a symbolic link itself; nothing else is touched. Raises OSError."""
+    fd = os.open(name, PIN, dir_fd=folder_fd)
     try:
-        fd = os.open(staged, _PIN, dir_fd=folder_fd)
+        if not stat.S_ISLNK(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a symbolic link", name)
+        change_attributes(fd, uid, gid, None)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _taking_name(folder_fd: int, staged: str, name: str, flags: int) -> Iterator[int]:
+    """Open what was made under a temporary name; at the end it takes its name, durably.
+
+    Where anything fails it is discarded, and the target is as it was.
+    """
+    try:
+        fd = os.open(staged, flags, dir_fd=folder_fd)
         try:
-            _need_ours(_is_own_link(fd) and os.readlink("", dir_fd=fd) == target)
-            change_attributes(fd, uid, gid, None)
+            yield fd
         finally:
             os.close(fd)
         os.rename(staged, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
@@ -68,17 +84,6 @@ def make_symlink(folder_fd: int, name: str, target: str, uid: int | None, gid: i
         atomic.discard(folder_fd, staged)
         raise
     atomic.sync_directory(folder_fd)
-
-
-def set_link_owner(folder_fd: int, name: str, uid: int | None, gid: int | None) -> None:
-    """Set the owner of a symbolic link itself; nothing else is touched. Raises OSError."""
-    fd = os.open(name, _PIN, dir_fd=folder_fd)
-    try:
-        if not stat.S_ISLNK(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "not a symbolic link", name)
-        change_attributes(fd, uid, gid, None)
-    finally:
-        os.close(fd)
 
 
 def _is_own_link(fd: int) -> bool:

@@ -6,13 +6,12 @@ import os
 import stat
 
 from converge.errors import ApplyError
+from converge.files.attributes import PIN
 from converge.files.regular import READING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from converge.system import System
-
-_PIN = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def copy_content(system: System, source: str, target: str, owner: tuple[int, int] | None) -> None:
@@ -75,7 +74,7 @@ def give_tree(system: System, top: str, old: tuple[int, int], new: tuple[int, in
     while todo:
         path = todo.pop()
         folder_fd, name = system.paths.parent(path)
-        fd = os.open(name, _PIN, dir_fd=folder_fd)
+        fd = os.open(name, PIN, dir_fd=folder_fd)
         try:
             found = os.fstat(fd)
             device = found.st_dev if device is None else device
@@ -94,7 +93,7 @@ def give_tree(system: System, top: str, old: tuple[int, int], new: tuple[int, in
 
 def _give_folder(system: System, path: str, old: tuple[int, int], new: tuple[int, int]) -> None:
     folder_fd, name = system.paths.parent(path)
-    fd = os.open(name, _PIN, dir_fd=folder_fd)
+    fd = os.open(name, PIN, dir_fd=folder_fd)
     try:
         _give(fd, os.fstat(fd), old, new)
     finally:
