@@ -122,11 +122,10 @@ def begin(state: StateDirectory, found: InForce, *, was_good: bool) -> InForce |
     What crashes the container, or the agent, ends no run. `was_good` tells whether nothing is amiss
     now: else the new bundle need not be what fails. Called under the source's lock.
     """
-    kept = memory = _on_trial(state, found)
-    if memory is None or kept is None:
+    kept = _on_trial(state, found)
+    if kept is None:
         return None
-    if memory.was_good is None:
-        memory = memory.replace(was_good=was_good)
+    memory = kept.replace(was_good=was_good) if kept.was_good is None else kept
     if memory.previous and memory.was_good:
         if memory.tries >= _MOST_TRIES:
             return _back(state, memory, f"{memory.tries} runs with it began, and none ended")
