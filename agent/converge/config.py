@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from converge.errors import Problem, UsageError
+from converge.jsontext import no_number
 from converge.record import Record
 from converge.setting_checks import CHECKS, PATHS, is_var
 
@@ -132,13 +133,9 @@ def parse_var(text: str) -> tuple[str, Any]:
             f"--var {text!r} is not NAME=VALUE", "a name has letters, digits and underscores"
         )
     try:
-        return name, json.loads(value, parse_constant=_no_number)
+        return name, json.loads(value, parse_constant=no_number)
     except (ValueError, RecursionError):
         return name, value
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is a word, not a number")
 
 
 def _from_file(file: str) -> tuple[dict[str, Any], list[Problem]]:

@@ -52,5 +52,10 @@ def dumps(data: Any, *, sort_keys: bool = False) -> str:
     return "".join(encode(data, 0))
 
 
+def no_number(word: str) -> None:
+    """Refuse NaN and Infinity, which are not JSON: `parse_constant` of json.loads. Raises ValueError."""
+    raise ValueError(f"{word} is a word, not a number")
+
+
 def _refuse(value: object) -> None:
     raise TypeError(f"{type(value).__name__} is no plain data")

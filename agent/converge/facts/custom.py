@@ -11,6 +11,7 @@ import os
 from converge.errors import ConvergeError, MissingError, ProfileError
 from converge.facts.noted import Noted
 from converge.files import trust
+from converge.jsontext import no_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,16 +115,12 @@ def _json(raw: bytes) -> Any:
     import json
 
     try:
-        return json.loads(raw, parse_constant=_no_number, object_pairs_hook=_no_twins)
+        return json.loads(raw, parse_constant=no_number, object_pairs_hook=_no_twins)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ConvergeError(f"not JSON: {error.msg} ({place})", "print one JSON value") from error
     except (ValueError, RecursionError) as error:
         raise ConvergeError(f"not JSON: {error}") from error
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is a word, not a number")
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
