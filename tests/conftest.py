@@ -10,8 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _own_umask() -> Iterator[None]:
-    """Let no test that calls the command line in this process leave its umask to the next."""
+    """Begin each test with the usual umask: one that calls the command line here changes it."""
     mask = os.umask(0o022)
-    os.umask(mask)
     yield
     os.umask(mask)

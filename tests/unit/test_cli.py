@@ -39,7 +39,6 @@ def never_resident(monkeypatch):
 @pytest.fixture
 def call(tmp_path, capsys, monkeypatch):
     """Return a function that runs the command line and returns (code, out, err)."""
-    mask = os.umask(0o022)
     (tmp_path / "root/etc").mkdir(parents=True)
     tmp_path.chmod(0o755)
     profile = tmp_path / "p.yaml"
@@ -53,8 +52,7 @@ def call(tmp_path, capsys, monkeypatch):
         told = capsys.readouterr()
         return code, told.out, told.err
 
-    yield run
-    os.umask(mask)
+    return run
 
 
 def test_plan_once_and_again(call, tmp_path):

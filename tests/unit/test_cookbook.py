@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 
@@ -27,7 +26,6 @@ RECIPES = [
 def validate(tmp_path, capsys):
     """A function that validates a profile beside the stock profiles; it returns what is said."""
     shutil.copytree(REPOSITORY / "profiles", tmp_path / "profiles")
-    mask = os.umask(0o022)
 
     def run(text):
         file = tmp_path / "profile.yaml"
@@ -35,8 +33,7 @@ def validate(tmp_path, capsys):
         code = main(["validate", str(file)])
         return code, capsys.readouterr()
 
-    yield run
-    os.umask(mask)
+    return run
 
 
 @pytest.mark.parametrize("text", RECIPES)

@@ -273,14 +273,12 @@ class TestCommand:
         monkeypatch.setenv("CONVERGE_STATE_DIR", str(tmp_path / "state"))
         monkeypatch.setenv("CONVERGE_RUNTIME_DIR", str(tmp_path / "run"))
         monkeypatch.setenv("CONVERGE_PROFILE", str(tmp_path / "p.yaml"))
-        mask = os.umask(0o022)
 
         def run(*words):
             code = main([*words, "--json", "--root", str(root)])
             return code, json.loads(capsys.readouterr().out)
 
-        yield run
-        os.umask(mask)
+        return run
 
     def test_a_run_says_whether_it_read_everything(self, call):
         assert call("--once")[1]["full"]
